@@ -1,0 +1,1 @@
+//! A volatile storage backend for Repliq.

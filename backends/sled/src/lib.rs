@@ -1,0 +1,1 @@
+//! The sled storage backend for Repliq.

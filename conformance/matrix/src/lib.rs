@@ -1,0 +1,1 @@
+//! Every combination of backend, transport and data type.

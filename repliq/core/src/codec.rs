@@ -1,0 +1,195 @@
+//! Postcard with bounds: how everything of Repliq is written and read.
+
+use crate::bounded::{Bounded, Limits};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// How deeply a decoded value may be nested: 64 levels. Decoding recurses once
+/// a level, and 240 KB of nested values overflow a thread's stack otherwise.
+pub const MAX_NESTING: usize = 64;
+
+/// Why bytes do not decode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes end in the middle of a value.
+    #[error("the data ends in the middle of a value; it was cut off")]
+    Truncated,
+    /// Bytes are left after the value.
+    #[error("{0} bytes follow the value; it was written by something else")]
+    Trailing(usize),
+    /// A value is nested deeper than [`MAX_NESTING`].
+    #[error("the value is nested deeper than {MAX_NESTING} levels")]
+    TooDeep,
+    /// A length is larger than its limit, or than what the input could hold.
+    #[error("a length in the data is over its limit")]
+    TooLong,
+    /// The bytes are not a value of this type.
+    #[error("the data is not a value of the expected type: {0}")]
+    Invalid(&'static str),
+}
+
+/// Appends the encoding of `value` to `out`.
+///
+/// # Panics
+/// When the `Serialize` of `value` fails or gives a sequence without a length;
+/// neither happens with derived implementations.
+#[allow(clippy::expect_used, reason = "a promise of the type's author, not of data")]
+pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    let taken = std::mem::take(out);
+    *out = postcard::to_extend(value, taken).expect("the type's Serialize must not fail");
+}
+
+/// The encoding of `value`.
+///
+/// # Panics
+/// As [`encode_into`].
+#[must_use]
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_into(value, &mut out);
+    out
+}
+
+/// Decodes a value that takes up all of `bytes`.
+///
+/// Nesting is limited to [`MAX_NESTING`] levels, and no more elements are
+/// visited than the input has bytes, so time and memory are bounded by the
+/// input. (A sequence of values of zero bytes must not be longer than that.)
+///
+/// # Errors
+/// [`DecodeError`]; nothing but the error comes of bad input.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, rest) = decode_prefix(bytes)?;
+    if rest.is_empty() { Ok(value) } else { Err(DecodeError::Trailing(rest.len())) }
+}
+
+/// Decodes a value from the start of `bytes` and returns it with what follows.
+pub(crate) fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
+    let limits = Limits::new(MAX_NESTING, bytes.len().saturating_add(16));
+    let mut inner = postcard::Deserializer::from_bytes(bytes);
+    let value = T::deserialize(Bounded::new(&mut inner, &limits)).map_err(|error| {
+        limits.exceeded().unwrap_or(match error {
+            postcard::Error::DeserializeUnexpectedEnd => DecodeError::Truncated,
+            postcard::Error::DeserializeBadUtf8 => DecodeError::Invalid("text is not UTF-8"),
+            postcard::Error::DeserializeBadVarint => DecodeError::Invalid("a number is malformed"),
+            postcard::Error::DeserializeBadBool
+            | postcard::Error::DeserializeBadOption
+            | postcard::Error::DeserializeBadEnum => DecodeError::Invalid("a tag is unknown"),
+            _ => DecodeError::Invalid("its parts do not fit together"),
+        })
+    })?;
+    let rest = inner.finalize().map_err(|_| DecodeError::Truncated)?;
+    Ok((value, rest))
+}
+
+/// Reads the ops of a change's payload one after the other.
+#[derive(Debug)]
+pub struct OpReader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> OpReader<'a> {
+    /// A reader at the start of `payload`.
+    #[must_use]
+    pub const fn new(payload: &'a [u8]) -> Self {
+        Self { rest: payload }
+    }
+
+    /// The next op, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`DecodeError`] as [`decode`]; do not read on after one.
+    pub fn next_op<Op: DeserializeOwned>(&mut self) -> Result<Option<Op>, DecodeError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let before = self.rest.len();
+        let (op, rest) = decode_prefix(self.rest)?;
+        if rest.len() == before {
+            return Err(DecodeError::Invalid("an op takes no bytes"));
+        }
+        self.rest = rest;
+        Ok(Some(op))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    enum Nested {
+        Leaf(u32),
+        List(Vec<Nested>),
+        Boxed(Box<Nested>),
+        Maybe(Option<Box<Nested>>),
+        Pair { left: Box<Nested>, text: String },
+    }
+
+    fn values() -> impl Strategy<Value = Nested> {
+        any::<u32>().prop_map(Nested::Leaf).prop_recursive(6, 40, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Nested::List),
+                inner.clone().prop_map(|value| Nested::Boxed(Box::new(value))),
+                prop::option::of(inner.clone().prop_map(Box::new)).prop_map(Nested::Maybe),
+                (inner, ".{0,8}")
+                    .prop_map(|(value, text)| Nested::Pair { left: Box::new(value), text }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_decodes_to_the_same(value in values()) {
+            prop_assert_eq!(decode::<Nested>(&encode(&value)).unwrap(), value);
+        }
+
+        #[test]
+        fn every_prefix_is_refused_and_every_extension_too(value in values()) {
+            let bytes = encode(&value);
+            for end in 0..bytes.len() {
+                prop_assert!(decode::<Nested>(&bytes[..end]).is_err());
+            }
+            let mut longer = bytes.clone();
+            longer.push(0);
+            prop_assert_eq!(decode::<Nested>(&longer), Err(DecodeError::Trailing(1)));
+        }
+
+        #[test]
+        fn garbage_is_an_error_or_a_value_never_a_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..200)
+        ) {
+            let _ = decode::<Nested>(&bytes);
+            let _ = decode::<Vec<String>>(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_value_nested_a_million_deep_is_refused() {
+        let bytes = vec![2_u8; 1_000_000];
+        assert_eq!(decode::<Nested>(&bytes), Err(DecodeError::TooDeep));
+    }
+
+    #[test]
+    fn a_length_of_quintillions_is_refused_before_it_is_allocated_or_walked() {
+        let mut bytes = vec![0xff; 9];
+        bytes.push(0x01);
+        assert!(decode::<Vec<u64>>(&bytes).is_err());
+        assert_eq!(decode::<Vec<()>>(&bytes), Err(DecodeError::TooLong));
+        assert!(decode::<String>(&bytes).is_err());
+    }
+
+    #[test]
+    fn ops_are_read_one_after_the_other_until_the_end() {
+        let mut payload = encode(&Nested::Leaf(1));
+        encode_into(&Nested::Leaf(2), &mut payload);
+        let mut reader = OpReader::new(&payload);
+        assert_eq!(reader.next_op().unwrap(), Some(Nested::Leaf(1)));
+        assert_eq!(reader.next_op().unwrap(), Some(Nested::Leaf(2)));
+        assert_eq!(reader.next_op::<Nested>().unwrap(), None);
+        assert!(OpReader::new(&[0]).next_op::<()>().is_err());
+    }
+}

@@ -1,0 +1,182 @@
+//! The contract of a data type.
+
+use crate::{Cut, DecodeError, Stamp, Tx, Version};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A data type whose concurrent ops commute.
+///
+/// The engine delivers every op **exactly once and after its causal past**, and
+/// gives local and remote ops the same path. So a type has no clock, no replica
+/// id and no delivery bookkeeping of its own; it only has to see to it that ops
+/// neither of which knew the other can be applied in either order.
+///
+/// What every implementation promises, each sentence held by a case of
+/// `repliq-conformance`:
+/// - Concurrent ops commute: any delivery order that respects causality gives
+///   the same state.
+/// - [`join`](Crdt::join) is commutative, associative and idempotent, and gives
+///   what applying the union of both histories gives.
+/// - [`apply`](Crdt::apply) refuses as a function of the op and its causal past
+///   only, and a refused op leaves the state untouched.
+/// - The serialized state is canonical: equal states give equal bytes, and
+///   decoding gives the same state back.
+/// - [`rollback`](Crdt::rollback) with the undos in reverse order restores the
+///   exact state before.
+/// - [`prune`](Crdt::prune) does not change what a reader sees.
+/// - The events, applied to a copy of the view, keep it equal to the view.
+pub trait Crdt: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Name and version of the encoding of state and ops, such as
+    /// `"lww-map/1"`. It is kept with a document and a mismatch is a typed error.
+    const KIND: &'static str;
+    /// One intent; the only thing that is logged and sent.
+    type Op: Serialize + DeserializeOwned + Clone + Send;
+    /// One visible change, told to subscribers.
+    type Event: Clone + Send;
+    /// What restores the state before an op.
+    type Undo: Send;
+
+    /// How many slots an op takes: `n` for an insertion of `n` elements. At
+    /// least 1, and a function of the op alone.
+    fn slots(_op: &Self::Op) -> u64 {
+        1
+    }
+
+    /// Applies one op.
+    ///
+    /// # Errors
+    /// [`CrdtError`] when the op makes no sense in its own causal past. The
+    /// state is then untouched.
+    fn apply(&mut self, op: Self::Op, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError>;
+
+    /// Merges another state into this one. `mine` and `theirs` are what the two
+    /// states have seen: what is absent there, but whose dot `theirs` contains,
+    /// was removed there.
+    fn join(&mut self, mine: &Version, other: Self, theirs: &Version, fx: &mut Effects<Self>);
+
+    /// Undoes the latest op that is not yet undone, physically: no trace is left.
+    fn rollback(&mut self, undo: Self::Undo);
+
+    /// Forgets what nobody can refer to any more: tombstones below `cut`.
+    fn prune(&mut self, _cut: &Cut) {}
+
+    /// Says an own op that was never acknowledged again, on a state that has
+    /// moved on since (design sections 8 and 9). `before` is the state it was
+    /// first said on, `at` its first stamp.
+    ///
+    /// # Errors
+    /// [`CrdtError`] when the op cannot be said on this state.
+    fn reauthor(
+        op: Self::Op,
+        _at: Stamp,
+        _before: &Self,
+        tx: &mut Tx<'_, Self>,
+    ) -> Result<(), CrdtError> {
+        tx.push(op)
+    }
+}
+
+/// Why an op is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CrdtError {
+    /// The op refers to what its causal past does not hold.
+    #[error("the op does not fit its history: {0}")]
+    Invalid(&'static str),
+    /// The op, or the transaction around it, is over a limit.
+    #[error("over a limit: {0}")]
+    Limit(&'static str),
+    /// The op does not decode.
+    #[error("the op does not decode: {0}")]
+    Decode(#[from] DecodeError),
+}
+
+/// Why an index-based edit is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The position lies outside the value.
+    #[error("position {index} lies outside a value of length {len}")]
+    OutOfRange {
+        /// The position asked for.
+        index: usize,
+        /// The length of the value.
+        len: usize,
+    },
+    /// The op was refused.
+    #[error(transparent)]
+    Refused(#[from] CrdtError),
+}
+
+/// Where a type reports what an op did. Both kinds of report are lazy: nothing
+/// is built when nobody asked.
+pub struct Effects<C: Crdt> {
+    events: Option<Vec<C::Event>>,
+    undos: Option<Vec<C::Undo>>,
+}
+
+impl<C: Crdt> Effects<C> {
+    /// Keeps events and undos as asked.
+    #[must_use]
+    pub const fn new(events: bool, undos: bool) -> Self {
+        Self {
+            events: if events { Some(Vec::new()) } else { None },
+            undos: if undos { Some(Vec::new()) } else { None },
+        }
+    }
+
+    /// Keeps nothing.
+    #[must_use]
+    pub const fn silent() -> Self {
+        Self::new(false, false)
+    }
+
+    /// Reports a visible change.
+    pub fn event(&mut self, event: impl FnOnce() -> C::Event) {
+        if let Some(events) = &mut self.events {
+            events.push(event());
+        }
+    }
+
+    /// Reports what restores the state before the op. An op that changes the
+    /// state in several steps reports one undo a step, in order.
+    pub fn undo(&mut self, undo: impl FnOnce() -> C::Undo) {
+        if let Some(undos) = &mut self.undos {
+            undos.push(undo());
+        }
+    }
+
+    /// Whether undos are kept: lets a type skip a clone that only an undo needs.
+    #[must_use]
+    pub const fn wants_undo(&self) -> bool {
+        self.undos.is_some()
+    }
+
+    /// Runs a step of a nested type and lifts its reports into this type's.
+    pub fn nested<D: Crdt, R>(
+        &mut self,
+        run: impl FnOnce(&mut Effects<D>) -> R,
+        event: impl Fn(D::Event) -> C::Event,
+        undo: impl Fn(D::Undo) -> C::Undo,
+    ) -> R {
+        let mut inner = Effects::<D>::new(self.events.is_some(), self.undos.is_some());
+        let result = run(&mut inner);
+        if let (Some(events), Some(new)) = (&mut self.events, inner.events) {
+            events.extend(new.into_iter().map(event));
+        }
+        if let (Some(undos), Some(new)) = (&mut self.undos, inner.undos) {
+            undos.extend(new.into_iter().map(undo));
+        }
+        result
+    }
+
+    /// Takes the events reported so far, oldest first.
+    pub fn take_events(&mut self) -> Vec<C::Event> {
+        self.events.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Takes the undos reported so far, oldest first: roll back from the end.
+    pub fn take_undos(&mut self) -> Vec<C::Undo> {
+        self.undos.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+}

@@ -1,0 +1,174 @@
+//! Where a peer is: a URL.
+
+use crate::{TransportError, TransportErrorKind};
+use std::fmt;
+use std::str::FromStr;
+
+/// The space a URL without a path names.
+pub const DEFAULT_SPACE: &str = "default";
+
+/// A URL: `scheme://authority/path?key=value`. The path names the space at the
+/// other end; an empty one names [`DEFAULT_SPACE`].
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    url: String,
+    scheme_end: usize,
+    authority_end: usize,
+    path_end: usize,
+}
+
+impl Endpoint {
+    /// What comes before `://`.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.part(0, self.scheme_end)
+    }
+
+    /// Host and port, or whatever else names the peer in this scheme.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.part(self.scheme_end + 3, self.authority_end)
+    }
+
+    /// The path with its leading slash, or nothing.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.part(self.authority_end, self.path_end)
+    }
+
+    /// The first value of a query parameter, as it is written.
+    #[must_use]
+    pub fn query(&self, key: &str) -> Option<&str> {
+        let query = self.url.get(self.path_end + 1..)?;
+        query.split('&').find_map(|pair| match pair.split_once('=') {
+            Some((name, value)) => (name == key).then_some(value),
+            None => (pair == key).then_some(""),
+        })
+    }
+
+    /// The space at the other end: the path without its slashes at either end,
+    /// `%XX` decoded, or [`DEFAULT_SPACE`].
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when the path does not decode to UTF-8.
+    pub fn space(&self) -> Result<String, TransportError> {
+        let path = self.path().trim_matches('/');
+        if path.is_empty() {
+            return Ok(DEFAULT_SPACE.to_owned());
+        }
+        percent_decode(path).ok_or_else(|| {
+            TransportError::new(
+                TransportErrorKind::Endpoint,
+                format!("the path of {self} is not percent-encoded UTF-8"),
+            )
+        })
+    }
+
+    /// The whole URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    fn part(&self, from: usize, to: usize) -> &str {
+        self.url.get(from..to).unwrap_or_default()
+    }
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high << 4 | low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+impl FromStr for Endpoint {
+    type Err = TransportError;
+
+    fn from_str(url: &str) -> Result<Self, TransportError> {
+        let malformed = |why: &str| {
+            TransportError::new(
+                TransportErrorKind::Endpoint,
+                format!("{url:?} {why}; write it like ws://127.0.0.1:8080"),
+            )
+        };
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| malformed("has no scheme"))?;
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        if scheme.is_empty() || !scheme.chars().all(valid) {
+            return Err(malformed("has no valid scheme"));
+        }
+        if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
+            return Err(malformed("holds a space, a control character or a fragment"));
+        }
+        let rest_start = url.len() - rest.len();
+        let path_end = rest.find('?').map_or(url.len(), |at| rest_start + at);
+        let before_query = url.get(rest_start..path_end).unwrap_or_default();
+        let authority_end = before_query.find('/').map_or(path_end, |at| rest_start + at);
+        Ok(Self { url: url.to_owned(), scheme_end: scheme.len(), authority_end, path_end })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_url_comes_apart_into_its_parts() {
+        let endpoint: Endpoint = "quic://[::1]:9000/te%20am/?fingerprint=ab=c&x".parse().unwrap();
+        assert_eq!(endpoint.scheme(), "quic");
+        assert_eq!(endpoint.authority(), "[::1]:9000");
+        assert_eq!(endpoint.path(), "/te%20am/");
+        assert_eq!(endpoint.space().unwrap(), "te am");
+        assert_eq!(endpoint.query("fingerprint"), Some("ab=c"));
+        assert_eq!(endpoint.query("x"), Some(""));
+        assert_eq!(endpoint.query("y"), None);
+    }
+
+    #[test]
+    fn no_path_names_the_default_space() {
+        for url in ["ws://127.0.0.1:8080", "ws://127.0.0.1:8080/", "ws://h?a=/b"] {
+            assert_eq!(url.parse::<Endpoint>().unwrap().space().unwrap(), DEFAULT_SPACE, "{url}");
+        }
+    }
+
+    #[test]
+    fn malformed_urls_are_typed_errors_that_say_how_to_write_one() {
+        for url in ["", "127.0.0.1:80", "://x", "w s://x", "ws://a b", "ws://a#b"] {
+            let error = url.parse::<Endpoint>().unwrap_err();
+            assert_eq!(error.kind, TransportErrorKind::Endpoint);
+            assert!(error.to_string().contains("ws://"), "{error}");
+        }
+        assert!("ws://h/%zz".parse::<Endpoint>().unwrap().space().is_err());
+        assert!("ws://h/%ff".parse::<Endpoint>().unwrap().space().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(url in ".{0,40}") {
+            if let Ok(endpoint) = url.parse::<Endpoint>() {
+                let _ = (endpoint.authority(), endpoint.path(), endpoint.space(), endpoint.query("a"));
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The vocabulary of Repliq: identifiers, the hybrid logical clock, versions,
+//! changes, and the three traits that everything else implements
+//! ([`Crdt`], [`StorageBackend`], [`Transport`]).
+//!
+//! This crate knows no other crate of the workspace. It does no I/O, reads the
+//! wall clock in one place only ([`Millis::now`]), and spawns nothing: time is
+//! passed in, bytes are passed in, errors are typed.
+
+mod backend;
+mod bounded;
+mod change;
+mod clock;
+mod codec;
+mod crdt;
+mod endpoint;
+pub mod erased;
+mod id;
+mod saved;
+mod standalone;
+mod transport;
+mod tx;
+mod version;
+
+pub use backend::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
+pub use change::{Chain, Change, ChangeHeader, KeyId, MAX_CHANGE_BYTES, MAX_CHANGE_SLOTS};
+pub use clock::{Clock, Hlc, MAX_CLOCK_SKEW, Millis};
+pub use codec::{DecodeError, MAX_NESTING, OpReader, decode, encode, encode_into};
+pub use crdt::{Crdt, CrdtError, EditError, Effects};
+pub use endpoint::{DEFAULT_SPACE, Endpoint};
+pub use id::{Dot, ReplicaId, Stamp};
+pub use saved::{LoadError, Loaded, Saved, Stored};
+pub use standalone::Standalone;
+pub use transport::{
+    Connection, FrameReceiver, FrameSender, Listener, MAX_FRAME_BYTES, Peer, Transport,
+    TransportError, TransportErrorKind,
+};
+pub use tx::{AsTx, Author, Cursor, Extent, Transaction, TransactionLog, Tx};
+pub use version::{Cut, Version};

@@ -1,0 +1,1 @@
+//! Local-first, CRDT-based data sync engine.

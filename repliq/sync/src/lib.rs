@@ -1,0 +1,1 @@
+//! The sync protocol of Repliq, sans-IO.
