@@ -1,1 +1,28 @@
-//! The sync protocol of Repliq, sans-IO.
+//! The sync protocol of Repliq, sans-IO: messages, their encoding, and a
+//! [`Session`] that turns events into effects.
+//!
+//! It promises that two stores whose sessions exchange frames end up holding the
+//! same changes, and that losing, repeating or reordering any frame costs a
+//! reconnect and nothing else. It has no tokio, no clock and no randomness: the
+//! driver passes in frames, time and what its store answers, and carries out the
+//! effects.
+
+mod error;
+mod incoming;
+mod message;
+mod outgoing;
+mod reconcile;
+mod session;
+mod wire;
+
+pub use error::{Farewell, SessionError};
+pub use message::{
+    Entry, Hello, MAX_MESSAGE_BYTES, Message, PROTOCOL_NEWEST, PROTOCOL_OLDEST, Position, Refusal,
+    RefusedChange,
+};
+pub use outgoing::OutgoingChange;
+pub use reconcile::{DocumentSummary, Fingerprint, Prefix, RangeReply, Summary};
+pub use session::{
+    Arrival, Config, DocumentName, Effect, Identified, Phase, Role, Session, Verdict,
+};
+pub use wire::{Frame, decode_frame, decode_hello, encode_frame, encode_hello};
