@@ -73,7 +73,7 @@ impl Summary {
         let item = |document: DocumentSummary| Item { key: key_of(&document.name), document };
         let mut items: Vec<Item> =
             documents.into_iter().filter(|d| !d.version.is_empty()).map(item).collect();
-        items.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        items.sort_unstable_by_key(|item| item.key);
         let mut sum = 0_u128;
         let mut sums = Vec::with_capacity(items.len() + 1);
         sums.push(sum);
