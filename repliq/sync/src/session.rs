@@ -432,6 +432,18 @@ impl Session {
         self.peer_volatile
     }
 
+    /// Whether an [`Effect::Identify`] waits for its answer: pass in no frame.
+    #[must_use]
+    pub const fn is_identifying(&self) -> bool {
+        matches!(self.stage, Stage::Identifying(_))
+    }
+
+    /// How far into our feed the peer has made everything durable.
+    #[must_use]
+    pub fn acked(&self) -> Position {
+        Position { epoch: self.outgoing.sent.epoch, number: self.outgoing.acked() }
+    }
+
     /// Ends the session in order.
     pub fn close(&mut self) {
         if self.is_over() {

@@ -1,0 +1,118 @@
+//! Documents: a named CRDT of a space, read and updated through cheap handles.
+
+mod core;
+mod events;
+mod held;
+mod inbox;
+mod open;
+mod state;
+
+pub(crate) use self::core::OpenDocument;
+pub use events::Events;
+pub(crate) use inbox::Item;
+
+use self::core::DocumentCore;
+use crate::engine::{Engine, Space};
+use crate::error::{Error, ReadError, UpdateError};
+use repliq_core::{Crdt, Tx, Version};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+/// A handle to a document. Cheap to clone; the document stays loaded while a
+/// handle or a subscription lives, and is loaded again when it is next needed.
+///
+/// Closures given to it run on the calling thread, under the document's lock:
+/// keep them short, and do not call other documents from inside `update`.
+pub struct Document<C: Crdt> {
+    core: Arc<DocumentCore<C>>,
+}
+
+impl<C: Crdt> Document<C> {
+    pub(crate) async fn open(
+        engine: &Arc<Engine>,
+        space: &Arc<Space>,
+        name: &str,
+    ) -> Result<Self, Error> {
+        Ok(Self { core: open::open(engine, space, name).await? })
+    }
+
+    /// The name of the document.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.core.name.name
+    }
+
+    /// Edits the document in one transaction. Durable when it returns; visible
+    /// to readers on this device at once; sent to peers once durable.
+    ///
+    /// Nothing happens before the future is first polled. Dropping it later
+    /// undoes nothing: the change commits all the same.
+    ///
+    /// # Errors
+    /// [`UpdateError`]; nothing has changed then.
+    ///
+    /// # Panics
+    /// When the closure does; nothing has changed then either, and the document
+    /// stays usable.
+    pub fn update<R: Send>(
+        &self,
+        update: impl FnOnce(&mut Tx<'_, C>) -> R + Send,
+    ) -> impl Future<Output = Result<R, UpdateError>> + Send {
+        let core = Arc::clone(&self.core);
+        core.update(|tx| Ok::<R, Infallible>(update(tx)))
+    }
+
+    /// Edits the document in one transaction, unless the closure returns an
+    /// error. Otherwise as [`Document::update`].
+    ///
+    /// # Errors
+    /// [`UpdateError`], [`UpdateError::Aborted`] with what the closure
+    /// returned; nothing has changed then.
+    ///
+    /// # Panics
+    /// As [`Document::update`].
+    pub fn try_update<R: Send, E: Send>(
+        &self,
+        update: impl FnOnce(&mut Tx<'_, C>) -> Result<R, E> + Send,
+    ) -> impl Future<Output = Result<R, UpdateError<E>>> + Send {
+        let core = Arc::clone(&self.core);
+        core.update(update)
+    }
+
+    /// Reads the document, with every change that is durable on this device and
+    /// every update that was made.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read<R>(&self, read: impl FnOnce(&C) -> R) -> Result<R, ReadError> {
+        self.core.read(read)
+    }
+
+    /// What the document has seen, own updates that are not yet durable included.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn version(&self) -> Result<Version, ReadError> {
+        self.core.version()
+    }
+
+    /// Follows the visible changes from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Events<C> {
+        self.core.subscribe()
+    }
+}
+
+impl<C: Crdt> Clone for Document<C> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<C: Crdt> fmt::Debug for Document<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document").field("name", &self.name()).finish_non_exhaustive()
+    }
+}

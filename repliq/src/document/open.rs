@@ -1,0 +1,168 @@
+//! Opening a document: its snapshot, then the log after it.
+
+use super::core::{DocumentCore, OpenDocument};
+use super::inbox::Inbox;
+use super::state::{Mark, State};
+use crate::engine::{Engine, Slot, Space};
+use crate::error::Error;
+use crate::store::{MAX_NAME_BYTES, Snapshot, Submission};
+use parking_lot::RwLock;
+use repliq_core::{Chain, Change, Crdt, Version, decode, encode};
+use repliq_sync::DocumentName;
+use std::sync::Arc;
+
+/// How much of the log is read at once.
+const READ_BYTES: usize = 1 << 20;
+/// A log tail shorter than this is not worth a new snapshot.
+const TAIL_BYTES: usize = 256 << 10;
+
+/// Opens a document, or finds it open.
+pub(super) async fn open<C: Crdt>(
+    engine: &Arc<Engine>,
+    space: &Arc<Space>,
+    name: &str,
+) -> Result<Arc<DocumentCore<C>>, Error> {
+    if name.len() > MAX_NAME_BYTES {
+        return Err(Error::Name(name.to_owned()));
+    }
+    let name = DocumentName { name: name.into(), kind: C::KIND.into() };
+    let slot = space.slot(&name.name);
+    let opening = slot.opening.lock().await;
+    let found = slot.open.lock().as_ref().and_then(std::sync::Weak::upgrade);
+    if let Some(found) = found {
+        let kind = found.kind();
+        return found.into_any().downcast().map_err(|_| wrong_kind::<C>(&name.name, kind));
+    }
+    let core = place::<C>(engine, space, &slot, name);
+    let loading = Arc::clone(&core);
+    let tail = tokio::task::spawn_blocking(move || load(&loading))
+        .await
+        .map_err(|_| Error::Closed)??;
+    core.settle();
+    drop(opening);
+    if tail.is_worth_a_snapshot() {
+        write_snapshot(&core).await?;
+    }
+    Ok(core)
+}
+
+fn wrong_kind<C: Crdt>(name: &str, found: &str) -> Error {
+    Error::WrongKind { name: name.to_owned(), found: found.to_owned(), expected: C::KIND }
+}
+
+/// Puts an unloaded document in its place, so that nothing posted is missed
+/// while it loads.
+fn place<C: Crdt>(
+    engine: &Arc<Engine>,
+    space: &Arc<Space>,
+    slot: &Arc<Slot>,
+    name: DocumentName,
+) -> Arc<DocumentCore<C>> {
+    let core = Arc::new(DocumentCore {
+        engine: Arc::clone(engine),
+        space: Arc::clone(space),
+        name,
+        inbox: Inbox::default(),
+        state: RwLock::new(None),
+        slot: Arc::clone(slot),
+    });
+    let open: Arc<dyn OpenDocument> = Arc::clone(&core) as _;
+    *slot.open.lock() = Some(Arc::downgrade(&open));
+    core
+}
+
+/// How a log compares to the snapshot before it.
+struct Tail {
+    snapshot: usize,
+    log: usize,
+}
+
+impl Tail {
+    const fn is_worth_a_snapshot(&self) -> bool {
+        self.log >= TAIL_BYTES && self.log >= self.snapshot
+    }
+}
+
+fn load<C: Crdt>(core: &DocumentCore<C>) -> Result<Tail, Error> {
+    let DocumentCore { engine, space, name, .. } = core;
+    let mut guard = core.state.write();
+    let snapshot = match engine.reader.document(&space.name, &name.name)? {
+        Some(info) if *info.kind != *C::KIND => {
+            return Err(wrong_kind::<C>(&name.name, &info.kind));
+        }
+        Some(info) => engine.reader.snapshot(&space.name, info.num)?,
+        None => None,
+    };
+    let damaged = |source| Error::Damaged { name: name.name.to_string(), source };
+    let mut tail = Tail { snapshot: 0, log: 0 };
+    let (value, version, unsaid) = match snapshot {
+        Some(Snapshot { version, unsaid, bytes }) => {
+            tail.snapshot = bytes.len();
+            (decode(&bytes).map_err(damaged)?, version, unsaid)
+        }
+        None => (C::default(), Version::new(), Version::new()),
+    };
+    let mark = Mark { seq: version.get(engine.replica), chain: Chain::START, unsaid };
+    let mut state = State::new(engine.replica, value, version, mark);
+    tail.log = replay(engine, space, name, &mut state)?;
+    if let Some(info) = engine.reader.document(&space.name, &name.name)? {
+        state.mark.chain = engine.reader.heads(&space.name, info.num)?.chain(engine.replica);
+    }
+    *guard = Some(state);
+    Ok(tail)
+}
+
+/// Applies what the log has and the state has not. Returns how many bytes that
+/// was.
+pub(super) fn replay<C: Crdt>(
+    engine: &Engine,
+    space: &Space,
+    name: &DocumentName,
+    state: &mut State<C>,
+) -> Result<usize, Error> {
+    let Some(info) = engine.reader.document(&space.name, &name.name)? else { return Ok(0) };
+    let mut changes = engine.reader.changes(&space.name, info.num, &state.version)?;
+    let mut bytes = 0;
+    loop {
+        let chunk = changes.next_chunk(READ_BYTES)?;
+        if chunk.is_empty() {
+            return Ok(bytes);
+        }
+        for change in chunk {
+            bytes += change.body.len();
+            check_sealed(name, &change)?;
+            state.apply(change);
+        }
+    }
+}
+
+fn check_sealed(name: &DocumentName, change: &Change) -> Result<(), Error> {
+    match change.open() {
+        Ok((header, _)) if header.key.is_sealed() => {
+            Err(Error::Sealed { name: name.name.to_string(), key: header.key.0 })
+        }
+        Ok(_) => Ok(()),
+        Err(source) => Err(Error::Damaged { name: name.name.to_string(), source }),
+    }
+}
+
+/// Writes a snapshot of what is loaded, so that the next opening is short.
+async fn write_snapshot<C: Crdt>(core: &Arc<DocumentCore<C>>) -> Result<(), Error> {
+    let shared = Arc::clone(core);
+    let snapshot = tokio::task::spawn_blocking(move || {
+        let guard = shared.state.read();
+        guard.as_ref().filter(|state| state.is_durable()).map(|state| Snapshot {
+            version: state.version.clone(),
+            unsaid: state.mark.unsaid.clone(),
+            bytes: encode(&state.value).into(),
+        })
+    });
+    let Ok(Some(snapshot)) = snapshot.await else { return Ok(()) };
+    let bytes = snapshot.bytes.len();
+    let submission = Submission::Snapshot {
+        space: Arc::clone(&core.space.name),
+        document: Arc::clone(&core.name.name),
+        snapshot,
+    };
+    Ok(core.engine.record(&core.space, submission, bytes).await?)
+}

@@ -1,0 +1,252 @@
+//! An open document in memory: its value, and what is on top of what is durable.
+//!
+//! Local changes are visible before they are durable. Until then what undoes
+//! them is kept, also for changes of peers that were applied on top, so that a
+//! failed commit leaves no trace: everything from it on is undone newest first,
+//! and the changes of peers are applied again. Events wait for the same order.
+
+use super::events::Subscribers;
+use crate::error::Unusable;
+use repliq_core::{
+    Chain, Change, ChangeHeader, Crdt, CrdtError, DecodeError, Dot, Effects, OpReader, ReplicaId,
+    Stamp, Version,
+};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a failed change takes the author back to.
+#[derive(Clone)]
+pub(super) struct Mark {
+    /// The next own slot.
+    pub(super) seq: u64,
+    /// The chain over the own changes.
+    pub(super) chain: Chain,
+    /// What came in since the own last change: the deps of the next.
+    pub(super) unsaid: Version,
+}
+
+enum Kind {
+    Local { id: u64, before: Mark, durable: bool },
+    Remote(Change),
+}
+
+/// A change that is not durable, or lies on top of one that is not.
+struct Recent<C: Crdt> {
+    kind: Kind,
+    undos: Vec<C::Undo>,
+    events: Vec<C::Event>,
+}
+
+/// See the module's documentation.
+pub(super) struct State<C: Crdt> {
+    replica: ReplicaId,
+    pub(super) value: C,
+    pub(super) version: Version,
+    pub(super) mark: Mark,
+    pub(super) subscribers: Subscribers<C::Event>,
+    pub(super) unusable: Option<Unusable>,
+    recent: VecDeque<Recent<C>>,
+    next_id: u64,
+}
+
+impl<C: Crdt> State<C> {
+    pub(super) fn new(replica: ReplicaId, value: C, version: Version, mark: Mark) -> Self {
+        Self {
+            replica,
+            value,
+            version,
+            mark,
+            subscribers: Subscribers::default(),
+            unusable: None,
+            recent: VecDeque::new(),
+            next_id: 0,
+        }
+    }
+
+    /// Whether reads and updates may go on.
+    pub(super) fn usable(&self) -> Result<(), Unusable> {
+        self.unusable.clone().map_or(Ok(()), Err)
+    }
+
+    /// Marks the document as unusable, for good.
+    pub(super) fn give_up(&mut self, why: &str) {
+        if self.unusable.is_none() {
+            self.unusable = Some(Unusable(why.into()));
+            self.subscribers.end();
+        }
+    }
+
+    /// Takes note of a change made here. Returns its id.
+    pub(super) fn authored(&mut self, after: Mark, mut effects: Effects<C>) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.version.advance(self.replica, after.seq);
+        let before = std::mem::replace(&mut self.mark, after);
+        self.recent.push_back(Recent {
+            kind: Kind::Local { id, before, durable: false },
+            undos: effects.take_undos(),
+            events: effects.take_events(),
+        });
+        id
+    }
+
+    /// Undoes what a transaction did that never became a change.
+    pub(super) fn undo(&mut self, undos: Vec<C::Undo>) {
+        undo(&mut self.value, undos);
+    }
+
+    /// Whether everything in memory is durable.
+    pub(super) fn is_durable(&self) -> bool {
+        self.recent.is_empty() && self.unusable.is_none()
+    }
+
+    /// A local change is durable: its events, and those that waited for it, go out.
+    pub(super) fn committed(&mut self, id: u64) {
+        let change = self.recent.iter_mut().find_map(|recent| match &mut recent.kind {
+            Kind::Local { id: found, durable, .. } if *found == id => Some(durable),
+            _ => None,
+        });
+        if let Some(durable) = change {
+            *durable = true;
+        }
+        while let Some(oldest) = self.recent.front() {
+            if matches!(oldest.kind, Kind::Local { durable: false, .. }) {
+                break;
+            }
+            if let Some(oldest) = self.recent.pop_front() {
+                self.subscribers.tell(oldest.events);
+            }
+        }
+    }
+
+    /// A local change, and so all later ones, will never be durable.
+    pub(super) fn failed(&mut self, id: u64) {
+        let at = self.recent.iter().position(
+            |recent| matches!(recent.kind, Kind::Local { id: found, .. } if found == id),
+        );
+        let Some(at) = at else { return };
+        let mut again = VecDeque::new();
+        for recent in self.recent.drain(at..).rev() {
+            undo(&mut self.value, recent.undos);
+            match recent.kind {
+                Kind::Local { before, .. } => self.mark = before,
+                Kind::Remote(change) => again.push_front(change),
+            }
+        }
+        self.version.set(self.replica, self.mark.seq);
+        for change in again {
+            // It was applied before, so its past is here; what it refuses it
+            // refused then.
+            self.version.set(change.dot.replica, change.dot.seq);
+            self.apply(change);
+        }
+    }
+
+    /// Applies a durable change of a peer, or of the log. `false` when changes
+    /// before it are missing; one that is here already is passed over.
+    pub(super) fn apply(&mut self, change: Change) -> bool {
+        let Ok((header, payload)) = change.open() else {
+            self.give_up("a change in its log does not decode; sync a new store from a peer");
+            return true;
+        };
+        let held = self.version.get(change.dot.replica);
+        if change.dot.seq + header.slots <= held {
+            return true;
+        }
+        if change.dot.seq != held || !self.version.covers(&header.deps) {
+            return false;
+        }
+        let (undos, events) = match self.run(change.dot, &header, payload) {
+            Ok(effects) => effects,
+            Err(why) => {
+                self.give_up(why);
+                return true;
+            }
+        };
+        let end = change.dot.seq + header.slots;
+        self.version.advance(change.dot.replica, end);
+        self.note(change.dot.replica, end, &header.deps);
+        if self.recent.is_empty() {
+            self.subscribers.tell(events);
+        } else {
+            self.recent.push_back(Recent { kind: Kind::Remote(change), undos, events });
+        }
+        true
+    }
+
+    /// Keeps track of what the next own change has to name as its deps.
+    fn note(&mut self, replica: ReplicaId, end: u64, deps: &Version) {
+        if replica != self.replica {
+            self.mark.unsaid.advance(replica, end);
+            return;
+        }
+        self.mark.seq = end;
+        for (named, count) in deps.iter() {
+            if self.mark.unsaid.get(named) <= count {
+                self.mark.unsaid.set(named, 0);
+            }
+        }
+    }
+
+    /// Runs the ops of a change. A change that does not fit, or whose type
+    /// refuses an op, leaves the value as it was and counts as seen.
+    #[allow(clippy::type_complexity, reason = "a pair of lists")]
+    fn run(
+        &mut self,
+        dot: Dot,
+        header: &ChangeHeader,
+        payload: &[u8],
+    ) -> Result<(Vec<C::Undo>, Vec<C::Event>), &'static str> {
+        if header.key.is_sealed() {
+            return Err("it holds sealed changes; open the replica with the key");
+        }
+        let mut effects = Effects::new(!self.subscribers.is_empty(), true);
+        let value = &mut self.value;
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            apply_ops(value, dot, header, payload, &mut effects)
+        }));
+        match applied {
+            Ok(Ok(())) => Ok((effects.take_undos(), effects.take_events())),
+            // The type has left the refused op's state alone; what the ops
+            // before it did is undone, so that the change has no effect anywhere.
+            Ok(Err(_)) => {
+                undo(&mut self.value, effects.take_undos());
+                Ok((Vec::new(), Vec::new()))
+            }
+            Err(_) => Err("its type panicked while it applied a change"),
+        }
+    }
+}
+
+fn undo<C: Crdt>(value: &mut C, undos: Vec<C::Undo>) {
+    for undo in undos.into_iter().rev() {
+        value.rollback(undo);
+    }
+}
+
+fn apply_ops<C: Crdt>(
+    value: &mut C,
+    dot: Dot,
+    header: &ChangeHeader,
+    payload: &[u8],
+    effects: &mut Effects<C>,
+) -> Result<(), CrdtError> {
+    let mut reader = OpReader::new(payload);
+    let mut at = Stamp { hlc: header.hlc, dot };
+    let mut left = header.slots;
+    while let Some(op) = reader.next_op::<C::Op>()? {
+        let slots = C::slots(&op);
+        left = match left.checked_sub(slots) {
+            Some(left) if slots > 0 => left,
+            _ => return Err(DecodeError::Invalid("ops take other slots than they say").into()),
+        };
+        value.apply(op, at, effects)?;
+        at.hlc = at.hlc.plus(1);
+        at.dot.seq += slots;
+    }
+    if left == 0 {
+        Ok(())
+    } else {
+        Err(DecodeError::Invalid("ops take fewer slots than the change says").into())
+    }
+}

@@ -1,0 +1,242 @@
+//! The engine under every replica and relay: a store, the thread that writes to
+//! it, a clock, and the spaces that are in use.
+
+mod gate;
+mod queue;
+mod thread;
+
+pub(crate) use queue::{Job, Queue, Then};
+
+use crate::document::OpenDocument;
+use crate::error::{CommitError, Error};
+use crate::store::{
+    Cursor, LeaseRecord, Remote, Skew, Store, StoreReader, Submission, Verdict,
+};
+use gate::Gate;
+use parking_lot::{Mutex, MutexGuard};
+use repliq_core::{Clock, Durability, Hlc, Millis, ReplicaId, StorageBackend};
+use repliq_sync::Position;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use tokio::sync::{oneshot, watch};
+
+/// What is in use of one space.
+pub(crate) struct Space {
+    pub(crate) name: Arc<str>,
+    head: watch::Sender<Position>,
+    documents: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
+    /// Changes are held back here until their time comes.
+    pub(crate) holds: AtomicBool,
+}
+
+/// A place for an open document: one at a time is opened under a name.
+#[derive(Default)]
+pub(crate) struct Slot {
+    pub(crate) opening: tokio::sync::Mutex<()>,
+    pub(crate) open: Mutex<Option<Weak<dyn OpenDocument>>>,
+}
+
+impl Space {
+    /// Follows where the feed of this space ends.
+    pub(crate) fn follow(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    /// Where the feed of this space ends.
+    pub(crate) fn head(&self) -> Position {
+        *self.head.borrow()
+    }
+
+    fn publish_head(&self, reader: &StoreReader) {
+        self.head.send_replace(reader.head(&self.name).into());
+    }
+
+    /// The place for a document of this name.
+    pub(crate) fn slot(&self, name: &Arc<str>) -> Arc<Slot> {
+        Arc::clone(self.documents.lock().entry(Arc::clone(name)).or_default())
+    }
+
+    /// The document of this name, if it is open.
+    pub(crate) fn open_document(&self, name: &str) -> Option<Arc<dyn OpenDocument>> {
+        let slot = Arc::clone(self.documents.lock().get(name)?);
+        let open = slot.open.lock();
+        open.as_ref()?.upgrade()
+    }
+
+    /// Frees the place of a document that nobody uses any more.
+    pub(crate) fn vacate(&self, name: &str) {
+        let mut documents = self.documents.lock();
+        let unused = documents.get(name).is_some_and(|slot| {
+            Arc::strong_count(slot) == 1
+                && slot.open.lock().as_ref().is_none_or(|open| open.strong_count() == 0)
+        });
+        if unused {
+            documents.remove(name);
+        }
+    }
+}
+
+/// The spaces in use.
+#[derive(Default)]
+pub(crate) struct Spaces(Mutex<HashMap<Arc<str>, Weak<Space>>>);
+
+impl Spaces {
+    fn alive(&self) -> Vec<Arc<Space>> {
+        self.0.lock().values().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// See the module's documentation.
+pub(crate) struct Engine {
+    pub(crate) replica: ReplicaId,
+    pub(crate) reader: StoreReader,
+    /// Held from the first op of a transaction until it is queued, so that the
+    /// timestamps of a store, its feed and its queue have one order.
+    pub(crate) clock: Mutex<Clock>,
+    /// The largest timestamp that is durable. The storage thread raises it; it
+    /// never waits for the clock, which user code may hold.
+    seen: Arc<AtomicU64>,
+    pub(crate) wall: fn() -> Millis,
+    pub(crate) volatile: bool,
+    pub(crate) skew: Skew,
+    pub(crate) queue: Arc<Queue>,
+    spaces: Arc<Spaces>,
+    gate: Arc<Gate>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Opens a store and starts its thread. Reads meta only.
+    pub(crate) fn open(
+        backend: impl StorageBackend,
+        wall: fn() -> Millis,
+        skew: Skew,
+    ) -> Result<Arc<Self>, Error> {
+        let volatile = backend.durability() == Durability::Volatile;
+        let gate = Arc::new(Gate::new(backend));
+        let backend: Arc<dyn StorageBackend> = Arc::clone(&gate) as _;
+        let store = Store::open(backend, ReplicaId::new(), random_epoch()?, wall())?;
+        let clock = Mutex::new(Clock::resume(store.last()));
+        let seen = Arc::new(AtomicU64::new(store.last().0));
+        let (replica, reader) = (store.replica(), store.reader().clone());
+        let (queue, spaces) = (Arc::new(Queue::new()), Arc::new(Spaces::default()));
+        let thread = {
+            let (queue, spaces, seen) = (Arc::clone(&queue), Arc::clone(&spaces), Arc::clone(&seen));
+            std::thread::Builder::new()
+                .name("repliq-storage".to_owned())
+                .spawn(move || thread::run(store, &queue, wall, &spaces, &seen))
+                .map_err(Error::Thread)?
+        };
+        let thread = Mutex::new(Some(thread));
+        Ok(Arc::new(Self { replica, reader, clock, seen, wall, volatile, skew, queue, spaces, gate, thread }))
+    }
+
+    /// The clock, with all that is durable taken note of.
+    pub(crate) fn clock(&self) -> MutexGuard<'_, Clock> {
+        let mut clock = self.clock.lock();
+        clock.observe(Hlc(self.seen.load(Ordering::SeqCst)));
+        clock
+    }
+
+    /// A space, in use from now on.
+    pub(crate) fn space(&self, name: &str) -> Arc<Space> {
+        let mut spaces = self.spaces.0.lock();
+        if let Some(space) = spaces.get(name).and_then(Weak::upgrade) {
+            return space;
+        }
+        spaces.retain(|_, space| space.strong_count() > 0);
+        let name: Arc<str> = name.into();
+        let head = watch::Sender::new(self.reader.head(&name).into());
+        let space = Arc::new(Space {
+            name: Arc::clone(&name),
+            head,
+            documents: Mutex::new(HashMap::new()),
+            holds: AtomicBool::new(false),
+        });
+        spaces.insert(name, Arc::downgrade(&space));
+        drop(spaces);
+        if self.reader.holds(&space.name) {
+            space.holds.store(true, Ordering::Relaxed);
+            push_release(&self.queue, &space);
+        }
+        // A commit may have come between reading the head and being known.
+        space.publish_head(&self.reader);
+        space
+    }
+
+    /// Makes a peer's changes durable.
+    pub(crate) fn submit_remote(
+        &self,
+        space: &Arc<Space>,
+        remote: Remote,
+    ) -> oneshot::Receiver<Result<Vec<Verdict>, CommitError>> {
+        let (done, result) = oneshot::channel();
+        let bytes = remote.arrivals.iter().map(|arrival| arrival.change.body.len() + 64).sum();
+        let then = Then::Remote { done };
+        let submission = Submission::Remote(remote);
+        // When the queue is closed the sender is dropped, which the receiver sees.
+        let _ = self.queue.push(Job { space: Arc::clone(space), submission, bytes, then });
+        result
+    }
+
+    /// Keeps a record; waits until it is durable.
+    pub(crate) async fn record(
+        &self,
+        space: &Arc<Space>,
+        submission: Submission,
+        bytes: usize,
+    ) -> Result<(), CommitError> {
+        let (done, result) = oneshot::channel();
+        let then = Then::Record { done: Some(done) };
+        let _ = self.queue.push(Job { space: Arc::clone(space), submission, bytes, then });
+        result.await.unwrap_or(Err(CommitError::Closed))
+    }
+
+    /// Keeps a cursor; there is no hurry.
+    pub(crate) fn save_cursor(&self, space: &Arc<Space>, cursor: Cursor) {
+        let submission = Submission::Cursor { space: Arc::clone(&space.name), cursor };
+        self.record_later(space, submission);
+    }
+
+    /// Keeps when a device was last seen and what it holds.
+    pub(crate) fn save_lease(&self, space: &Arc<Space>, replica: ReplicaId, lease: LeaseRecord) {
+        let submission = Submission::Lease { space: Arc::clone(&space.name), replica, lease };
+        self.record_later(space, submission);
+    }
+
+    fn record_later(&self, space: &Arc<Space>, submission: Submission) {
+        let then = Then::Record { done: None };
+        let _ = self.queue.push(Job { space: Arc::clone(space), submission, bytes: 64, then });
+    }
+
+    /// Commits what is queued, then lets go of the backend: handles that are
+    /// still around answer that they are closed.
+    pub(crate) fn close(&self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.lock().take() {
+            // The last handle may be dropped by the storage thread itself.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+        self.gate.shut();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+pub(crate) fn push_release(queue: &Queue, space: &Arc<Space>) {
+    let submission = Submission::Release { space: Arc::clone(&space.name) };
+    let then = Then::Record { done: None };
+    let _ = queue.push(Job { space: Arc::clone(space), submission, bytes: 0, then });
+}
+
+fn random_epoch() -> Result<u64, Error> {
+    getrandom::u64().map_err(|_| Error::Randomness)
+}

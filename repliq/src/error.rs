@@ -1,0 +1,162 @@
+//! What can go wrong, as users see it.
+
+use crate::store::StoreError;
+use repliq_core::{CrdtError, DecodeError, LoadError, StorageError, TransportError};
+use repliq_sync::{RefusedChange, SessionError};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// Why something does not open, start or load.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed, is damaged, or is no store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The transport failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// A document was opened as another type than it was written as.
+    #[error("the document {name:?} holds a {found}, not a {expected}: open it as that type, or choose another name")]
+    WrongKind {
+        /// The document.
+        name: String,
+        /// The [`repliq_core::Crdt::KIND`] it was written with.
+        found: String,
+        /// The kind asked for.
+        expected: &'static str,
+    },
+    /// A document holds changes that are sealed under a key that is not here.
+    #[error("the document {name:?} holds sealed changes: open the replica with key {key}")]
+    Sealed {
+        /// The document.
+        name: String,
+        /// The id of the key.
+        key: u32,
+    },
+    /// A saved value is of another type, or damaged.
+    #[error("the saved value {name:?} does not load: {source}")]
+    Load {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: LoadError,
+    },
+    /// What is stored of a document does not decode.
+    #[error("the document {name:?} is damaged: {source}; sync a new store from a peer")]
+    Damaged {
+        /// The document.
+        name: String,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// A commit that opening needed failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A name is longer than 255 bytes, or is an empty name of a space.
+    #[error("the name {0:?} is empty or longer than 255 bytes: choose another")]
+    Name(String),
+    /// A thread could not be started.
+    #[error("the storage thread could not be started: {0}")]
+    Thread(#[source] std::io::Error),
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Randomness,
+    /// The replica or relay was closed.
+    #[error("it is closed: open the replica again")]
+    Closed,
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        Self::Store(StoreError::Storage(error))
+    }
+}
+
+/// Why changes did not become durable. They are undone in memory as well.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The store could not commit them.
+    #[error("the change could not be made durable and was undone: {0}")]
+    Store(Arc<StoreError>),
+    /// A change made before it could not be made durable.
+    #[error("a change before it could not be made durable, so it was undone: try again")]
+    Earlier,
+    /// The store does not take it.
+    #[error("the store did not take the change: {0}")]
+    Refused(String),
+    /// The replica was closed.
+    #[error("the replica is closed: nothing was changed")]
+    Closed,
+}
+
+/// Why an update did not happen. Whatever the reason, nothing has changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError<E = Infallible> {
+    /// The closure returned an error.
+    #[error("the update was given up: {0}")]
+    Aborted(E),
+    /// The type refused an op.
+    #[error(transparent)]
+    Refused(CrdtError),
+    /// All ops together are larger than [`repliq_core::MAX_CHANGE_BYTES`].
+    #[error("the update takes {bytes} bytes, at most 16 MiB fit: make several updates of it")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// It was called inside a closure of `read` or `update`.
+    #[error("update was called inside a closure of read or update: call it after the closure")]
+    Reentrant,
+    /// It did not become durable.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The document cannot be used any more.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+}
+
+/// Why a read did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It was called inside a closure of `update`, which has the transaction to
+    /// read from.
+    #[error("read was called inside a closure of update: read from the transaction instead")]
+    Reentrant,
+    /// The replica was closed.
+    #[error("the replica is closed: open it again")]
+    Closed,
+    /// The document cannot be used any more.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+}
+
+/// Why an open document cannot be used any more.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the document cannot be used any more: {0}")]
+pub struct Unusable(pub(crate) Arc<str>);
+
+/// Why a link cannot bring both sides to hold the same.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// Changes were not taken by the other side, or by this one. The others are
+    /// synced.
+    #[error("{count} changes were not taken; the first, of document {document:?}: {why}",
+        document = first.document, why = first.why)]
+    Refused {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Box<RefusedChange>,
+    },
+    /// The peers cannot sync with each other at all.
+    #[error(transparent)]
+    Session(SessionError),
+    /// The link was closed.
+    #[error("the link is closed")]
+    Closed,
+}

@@ -1,0 +1,520 @@
+//! Runs one session over one connection: frames in, frames out, and the store
+//! in between.
+//!
+//! All protocol decisions are the session's; here is only plumbing. A task of
+//! its own does the sending, so that a slow peer never keeps us from receiving.
+
+use crate::engine::{Engine, Space};
+use crate::error::CommitError;
+use crate::store::{self, ChangeReader, Cursor, LeaseRecord, Remote};
+use bytes::Bytes;
+use repliq_core::erased::{DynConnection, DynReceiver, DynSender};
+use repliq_core::{ReplicaId, TransportError, TransportErrorKind};
+use repliq_sync::{
+    Arrival, Config, DocumentName, DocumentSummary, Effect, Identified, OutgoingChange, Phase,
+    Position, RefusedChange, Role, Session, SessionError, Summary, Verdict,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// Frames waiting to be sent; changes are put under way only while half of it
+/// is free, so that acks and replies always find room.
+const FRAMES: usize = 1024;
+/// How many frames are taken in before their effects are carried out.
+const AT_ONCE: usize = 128;
+
+/// Why a connection ended.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The transport failed or the peer is gone.
+    #[error("{0}")]
+    Transport(Arc<TransportError>),
+    /// The session ended with an error.
+    #[error(transparent)]
+    Session(SessionError),
+    /// It ended in order.
+    #[error("the other side closed the connection")]
+    Closed,
+}
+
+impl From<TransportError> for Ending {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(Arc::new(error))
+    }
+}
+
+/// What a driver tells whoever started it.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    Phase(Phase),
+    Synced(u64),
+    Refused(Vec<RefusedChange>),
+}
+
+/// What whoever started a driver can ask of it.
+pub(crate) enum Command {
+    Synced(u64),
+    Close,
+}
+
+/// Who started it: a link to a URL, or a listener.
+pub(crate) enum Origin {
+    Link { space: Arc<Space>, url: String, commands: mpsc::Receiver<Command> },
+    Listener,
+}
+
+/// How long a peer may take to answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs a session until it ends.
+pub(crate) async fn drive(
+    engine: &Arc<Engine>,
+    connection: DynConnection,
+    origin: Origin,
+    tell: impl FnMut(Notice, bool) + Send,
+) -> Ending {
+    let (frames, queued) = mpsc::channel(FRAMES);
+    let writer = tokio::spawn(write(connection.sender, queued));
+    let mut driver = Driver::new(engine, frames, origin, tell);
+    let ending = driver.run(connection.receiver).await;
+    driver.leave_lease();
+    drop(driver);
+    // What was queued last says why we go; a peer that does not take it in time
+    // is left alone.
+    let mut writer = writer;
+    if tokio::time::timeout(PATIENCE, &mut writer).await.is_err() {
+        writer.abort();
+    }
+    ending
+}
+
+async fn write(mut sender: Box<dyn DynSender>, mut frames: mpsc::Receiver<Bytes>) {
+    while let Some(frame) = frames.recv().await {
+        if sender.send(frame).await.is_err() {
+            // The receiving half sees the end of the connection by itself.
+            frames.close();
+            return;
+        }
+    }
+    let _ = sender.close().await;
+}
+
+/// A read of our store that is under way.
+enum Read {
+    Feed(JoinHandle<Result<Vec<store::FeedEntry>, String>>),
+    Document(JoinHandle<Result<(ChangeReader, Vec<OutgoingChange>, bool), String>>),
+    Summary(JoinHandle<Result<Summary, String>>, Position),
+}
+
+enum Done {
+    Feed(Vec<store::FeedEntry>),
+    Document(ChangeReader, Vec<OutgoingChange>, bool),
+    Summary(Summary, Position),
+    Failed(String),
+}
+
+impl Read {
+    async fn done(&mut self) -> Done {
+        let gone = |_| Err("the read was cancelled".to_owned());
+        let done = match self {
+            Self::Feed(task) => task.await.unwrap_or_else(gone).map(Done::Feed),
+            Self::Document(task) => {
+                let read = task.await.unwrap_or_else(gone);
+                read.map(|(reader, changes, done)| Done::Document(reader, changes, done))
+            }
+            Self::Summary(task, head) => {
+                let head = *head;
+                task.await.unwrap_or_else(gone).map(|summary| Done::Summary(summary, head))
+            }
+        };
+        done.unwrap_or_else(Done::Failed)
+    }
+}
+
+struct Driver<'a, F> {
+    engine: &'a Arc<Engine>,
+    session: Session,
+    started: Instant,
+    frames: mpsc::Sender<Bytes>,
+    space: Option<(Arc<Space>, watch::Receiver<Position>)>,
+    commands: Option<mpsc::Receiver<Command>>,
+    /// What the cursor of this peer's feed is kept under.
+    peer_key: Bytes,
+    peer: Option<ReplicaId>,
+    is_listener: bool,
+    commit: Option<oneshot::Receiver<Result<Vec<store::Verdict>, CommitError>>>,
+    reads: Vec<Read>,
+    document: Option<(DocumentName, ChangeReader)>,
+    tell: F,
+}
+
+impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
+    fn new(
+        engine: &'a Arc<Engine>,
+        frames: mpsc::Sender<Bytes>,
+        origin: Origin,
+        tell: F,
+    ) -> Self {
+        let started = Instant::now();
+        let (space, commands, peer_key, role) = match origin {
+            Origin::Link { space, url, commands } => {
+                let key = link_key(&url);
+                let cursor = engine.reader.cursor(&space.name, &key).ok().flatten();
+                let role = Role::Initiator { cursor: cursor.map(Position::from) };
+                (Some(space), Some(commands), key, role)
+            }
+            Origin::Listener => (None, None, Bytes::new(), Role::Acceptor),
+        };
+        let config = Config {
+            replica: engine.replica,
+            space: space.as_ref().map_or_else(String::new, |space| space.name.to_string()),
+            role,
+            volatile: engine.volatile,
+            patience: PATIENCE,
+        };
+        let is_listener = space.is_none();
+        let head = space.as_ref().map_or(Position::default(), |space| space.head());
+        let session = Session::new(config, head, started.elapsed());
+        let space = space.map(|space| {
+            let follow = space.follow();
+            (space, follow)
+        });
+        Self {
+            engine,
+            session,
+            started,
+            frames,
+            space,
+            commands,
+            peer_key,
+            peer: None,
+            is_listener,
+            commit: None,
+            reads: Vec::new(),
+            document: None,
+            tell,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn head(&self) -> Position {
+        self.space.as_ref().map_or(Position::default(), |(space, _)| space.head())
+    }
+
+    async fn run(&mut self, mut receiver: Box<dyn DynReceiver>) -> Ending {
+        loop {
+            let writable = self.frames.capacity() > FRAMES / 2;
+            let effects = self.session.poll(writable, self.now());
+            let idle = effects.is_empty();
+            for effect in effects {
+                if let Err(ending) = self.carry_out(effect).await {
+                    return ending;
+                }
+            }
+            if idle && let Err(ending) = self.wait(&mut *receiver, writable).await {
+                return ending;
+            }
+        }
+    }
+
+    /// Waits for one thing to happen and passes it to the session.
+    async fn wait(
+        &mut self,
+        receiver: &mut dyn DynReceiver,
+        writable: bool,
+    ) -> Result<(), Ending> {
+        let deadline = self.session.deadline().map(|deadline| self.started + deadline);
+        let commit = async {
+            match &mut self.commit {
+                Some(commit) => commit.await.unwrap_or(Err(CommitError::Closed)),
+                None => std::future::pending().await,
+            }
+        };
+        let head = async {
+            match &mut self.space {
+                Some((_, head)) => head.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let command = async {
+            match &mut self.commands {
+                Some(commands) => commands.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let read = async {
+            match self.reads.first_mut() {
+                Some(read) => read.done().await,
+                None => std::future::pending().await,
+            }
+        };
+        let room = async {
+            if writable {
+                std::future::pending().await
+            } else {
+                self.frames.reserve_many(FRAMES / 2 + 1).await.map(drop)
+            }
+        };
+        let late = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            result = commit => {
+                self.commit = None;
+                let verdicts = result.map(|verdicts| verdicts.into_iter().map(verdict).collect());
+                self.session.committed(verdicts.map_err(|error| error.to_string()));
+            }
+            done = read => {
+                self.reads.remove(0);
+                self.answer(done)?;
+            }
+            command = command => match command {
+                Some(Command::Synced(id)) => {
+                    let (head, now) = (self.head(), self.now());
+                    self.session.synced(id, head, now);
+                }
+                Some(Command::Close) | None => self.session.close(),
+            },
+            frame = receiver.recv() => return self.receive(frame, receiver).await,
+            changed = head => {
+                changed.map_err(|_| Ending::Closed)?;
+                let head = self.head();
+                self.session.feed_grew(head);
+            }
+            room = room => room.map_err(|_| lost())?,
+            () = late => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in a frame, and others that are there already.
+    async fn receive(
+        &mut self,
+        first: Result<Option<Bytes>, TransportError>,
+        receiver: &mut dyn DynReceiver,
+    ) -> Result<(), Ending> {
+        let mut next = first;
+        for _ in 0..AT_ONCE {
+            match next? {
+                Some(frame) => {
+                    let (head, now) = (self.head(), self.now());
+                    self.session.receive(&frame, head, now);
+                }
+                None => return Err(Ending::Closed),
+            }
+            if self.session.is_identifying() {
+                return Ok(());
+            }
+            next = tokio::select! {
+                biased;
+                frame = receiver.recv() => frame,
+                () = std::future::ready(()) => return Ok(()),
+            };
+        }
+        match next? {
+            Some(frame) => {
+                let (head, now) = (self.head(), self.now());
+                self.session.receive(&frame, head, now);
+                Ok(())
+            }
+            None => Err(Ending::Closed),
+        }
+    }
+
+    async fn carry_out(&mut self, effect: Effect) -> Result<(), Ending> {
+        match effect {
+            Effect::Send(frame) => {
+                let sent = tokio::time::timeout(PATIENCE, self.frames.send(frame)).await;
+                match sent {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(lost()),
+                    Err(_) => return Err(Ending::Session(SessionError::Stalled("it takes no frames"))),
+                }
+            }
+            Effect::Identify { peer, space, claim } => self.identify(peer, &space, claim),
+            Effect::ReadFeed { after, max_bytes } => self.read_feed(after, max_bytes)?,
+            Effect::Summarize => self.summarize(),
+            Effect::ReadDocument { document, after, max_bytes } => {
+                self.read_document(&document, after, max_bytes);
+            }
+            Effect::Commit { arrivals, cursor } => self.submit(arrivals, cursor),
+            Effect::SaveCursor(place) => {
+                if let Some((space, _)) = &self.space {
+                    let cursor = Cursor { peer: self.peer_key.clone(), position: place.into() };
+                    self.engine.save_cursor(space, cursor);
+                }
+            }
+            Effect::Phase(phase) => self.notify(Notice::Phase(phase)),
+            Effect::Synced(id) => self.notify(Notice::Synced(id)),
+            Effect::Refused { changes, .. } => self.notify(Notice::Refused(changes)),
+            Effect::End(Ok(())) => return Err(Ending::Closed),
+            Effect::End(Err(error)) => return Err(Ending::Session(error)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        (self.tell)(notice, self.session.peer_is_volatile());
+    }
+
+    fn identify(&mut self, peer: ReplicaId, name: &str, claim: Option<Position>) {
+        self.peer = Some(peer);
+        if self.is_listener {
+            let space = self.engine.space(name);
+            let follow = space.follow();
+            self.space = Some((space, follow));
+            self.peer_key = peer_key(peer);
+        }
+        let reader = &self.engine.reader;
+        let cursor = reader.cursor(name, &self.peer_key).ok().flatten().map(Position::from);
+        let claim_valid = claim.is_some_and(|claim| reader.is_place(name, claim.into()));
+        self.session.identified(Identified { head: self.head(), cursor, claim_valid });
+    }
+
+    fn submit(&mut self, arrivals: Vec<Arrival>, cursor: Option<Position>) {
+        let (Some((space, _)), Some(from)) = (&self.space, self.peer) else { return };
+        let arrival = |arrival: Arrival| store::Arrival {
+            document: arrival.document.name,
+            kind: arrival.document.kind,
+            change: arrival.change,
+        };
+        let cursor =
+            cursor.map(|place| Cursor { peer: self.peer_key.clone(), position: place.into() });
+        let remote = Remote {
+            space: Arc::clone(&space.name),
+            from,
+            arrivals: arrivals.into_iter().map(arrival).collect(),
+            cursor,
+            skew: self.engine.skew,
+        };
+        self.commit = Some(self.engine.submit_remote(space, remote));
+    }
+
+    fn read_feed(&mut self, after: u64, max_bytes: usize) -> Result<(), Ending> {
+        let Some((space, _)) = &self.space else { return Ok(()) };
+        let (reader, name) = (self.engine.reader.clone(), Arc::clone(&space.name));
+        if let Some(entries) = reader.recent_feed(&name, after, max_bytes) {
+            return self.answer(Done::Feed(entries));
+        }
+        let read = move || reader.feed(&name, after, max_bytes).map_err(|error| error.to_string());
+        self.reads.push(Read::Feed(tokio::task::spawn_blocking(read)));
+        Ok(())
+    }
+
+    fn summarize(&mut self) {
+        let Some((space, _)) = &self.space else { return };
+        let head = space.head();
+        let (reader, name) = (self.engine.reader.clone(), Arc::clone(&space.name));
+        let read = move || {
+            let versions = reader.versions(&name).map_err(|error| error.to_string())?;
+            let summary = |(name, version)| DocumentSummary { name, version };
+            Ok(Summary::new(versions.into_iter().map(summary)))
+        };
+        self.reads.push(Read::Summary(tokio::task::spawn_blocking(read), head));
+    }
+
+    fn read_document(
+        &mut self,
+        document: &str,
+        after: Option<repliq_core::Version>,
+        max_bytes: usize,
+    ) {
+        let Some((space, _)) = &self.space else { return };
+        let (reader, name) = (self.engine.reader.clone(), Arc::clone(&space.name));
+        let (going_on, document) = (self.document.take(), document.to_owned());
+        let read = move || {
+            let fail = |error: store::StoreError| error.to_string();
+            let (named, mut changes) = match (going_on, after) {
+                (Some(going_on), None) => going_on,
+                (_, after) => {
+                    let info = reader.document(&name, &document).map_err(fail)?;
+                    let info = info.ok_or("a document is gone")?;
+                    let named = DocumentName { name: info.name.clone(), kind: info.kind.clone() };
+                    let after = after.unwrap_or_default();
+                    (named, reader.changes(&name, info.num, &after).map_err(fail)?)
+                }
+            };
+            let chunk = changes.next_chunk(max_bytes).map_err(|error| error.to_string())?;
+            let done = chunk.is_empty();
+            let outgoing =
+                |change| OutgoingChange { document: named.clone(), change, skip: false };
+            Ok((changes, chunk.into_iter().map(outgoing).collect(), done))
+        };
+        self.reads.push(Read::Document(tokio::task::spawn_blocking(read)));
+    }
+
+    /// Passes what was read to the session.
+    fn answer(&mut self, done: Done) -> Result<(), Ending> {
+        let now = self.now();
+        match done {
+            Done::Feed(entries) => {
+                let Some((space, _)) = &self.space else { return Ok(()) };
+                let through = entries.last().map_or(Position::default(), |last| Position {
+                    epoch: self.engine.reader.epoch_of(&space.name, last.n).0,
+                    number: last.n.0,
+                });
+                let outgoing = |entry: store::FeedEntry| OutgoingChange {
+                    document: DocumentName {
+                        name: Arc::clone(&entry.document.name),
+                        kind: Arc::clone(&entry.document.kind),
+                    },
+                    change: entry.change,
+                    skip: entry.origin.is_some() && entry.origin == self.peer,
+                };
+                let changes: Vec<OutgoingChange> = entries.into_iter().map(outgoing).collect();
+                self.session.feed(&changes, through, now);
+            }
+            Done::Document(reader, changes, done) => {
+                self.document = match (changes.first(), done) {
+                    (Some(change), false) => Some((change.document.clone(), reader)),
+                    _ => None,
+                };
+                self.session.document_changes(&changes, done, now);
+            }
+            Done::Summary(summary, head) => self.session.summarized(summary, head),
+            Done::Failed(why) => return Err(Ending::Session(SessionError::Store(why))),
+        }
+        Ok(())
+    }
+
+    /// Keeps when the peer was here, for deciding later whether it still counts.
+    fn leave_lease(&self) {
+        if let (true, Some(peer), Some((space, _))) = (self.is_listener, self.peer, &self.space) {
+            let acked = self.session.acked().into();
+            let seen = (self.engine.wall)();
+            self.engine.save_lease(space, peer, LeaseRecord { seen, acked });
+        }
+    }
+}
+
+fn lost() -> Ending {
+    TransportError::from(TransportErrorKind::Lost).into()
+}
+
+fn link_key(url: &str) -> Bytes {
+    // A hash keeps the key short whatever the URL.
+    [b"u", blake3::hash(url.as_bytes()).as_bytes().as_slice()].concat().into()
+}
+
+fn peer_key(peer: ReplicaId) -> Bytes {
+    [b"r", peer.as_bytes().as_slice()].concat().into()
+}
+
+fn verdict(verdict: store::Verdict) -> Verdict {
+    match verdict {
+        store::Verdict::Refused(refusal) => Verdict::Refused(refusal.into()),
+        _ => Verdict::Taken,
+    }
+}

@@ -1,0 +1,363 @@
+//! Links: a replica's standing connection to a peer, kept up in the background.
+
+pub(crate) mod driver;
+
+pub use driver::Ending;
+
+use crate::engine::{Engine, Space};
+use crate::error::{Error, SyncError};
+use driver::{Command, Notice, Origin, drive};
+use parking_lot::Mutex;
+use repliq_core::erased::DynTransport;
+use repliq_core::{Endpoint, TransportError, TransportErrorKind};
+use repliq_sync::{Farewell, Phase, RefusedChange, SessionError};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The first pause before connecting again; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before connecting again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How many refused changes a link remembers.
+const REFUSED: usize = 64;
+
+/// How a link is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LinkStatus {
+    /// It connects.
+    Connecting,
+    /// The two sides exchange what they have.
+    Syncing,
+    /// Both sides hold the same; new changes pass as they are made.
+    Live,
+    /// There is no connection, for this reason; it is tried again.
+    Offline(Ending),
+    /// The link was closed.
+    Closed,
+}
+
+impl fmt::Display for LinkStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("connecting"),
+            Self::Syncing => f.write_str("syncing"),
+            Self::Live => f.write_str("live"),
+            Self::Offline(why) => write!(f, "offline: {why}"),
+            Self::Closed => f.write_str("closed"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Waiters {
+    next: u64,
+    waiting: HashMap<u64, oneshot::Sender<Result<(), SyncError>>>,
+    session: Option<mpsc::Sender<Command>>,
+}
+
+pub(crate) struct Shared {
+    status: watch::Sender<LinkStatus>,
+    closing: watch::Sender<bool>,
+    waiters: Mutex<Waiters>,
+    refused: Mutex<(usize, Vec<RefusedChange>)>,
+    peer_volatile: std::sync::atomic::AtomicBool,
+}
+
+/// A standing connection to a peer: it syncs in the background and connects
+/// again when the connection is lost, after a growing pause. Dropping it ends
+/// the connection.
+#[must_use = "a link ends when it is dropped"]
+pub struct Link {
+    shared: Arc<Shared>,
+}
+
+impl Link {
+    pub(crate) fn start(
+        engine: Arc<Engine>,
+        space: Arc<Space>,
+        transport: Arc<dyn DynTransport>,
+        endpoint: Endpoint,
+    ) -> Result<Self, Error> {
+        if !transport.schemes().contains(&endpoint.scheme()) {
+            let known = transport.schemes().join(", ");
+            return Err(TransportError::new(
+                TransportErrorKind::Endpoint,
+                format!("{endpoint} is none of the schemes of this replica's transport: {known}"),
+            )
+            .into());
+        }
+        let shared = Arc::new(Shared {
+            status: watch::Sender::new(LinkStatus::Connecting),
+            closing: watch::Sender::new(false),
+            waiters: Mutex::default(),
+            refused: Mutex::default(),
+            peer_volatile: false.into(),
+        });
+        let supervisor = Supervisor { shared: Arc::clone(&shared), engine, space, transport, endpoint };
+        tokio::spawn(supervisor.run());
+        Ok(Self { shared })
+    }
+
+    /// Waits until both sides hold the same, durably: all that was on either
+    /// side when this was called. While there is no connection it waits for one;
+    /// watch [`Link::status`] to give up earlier.
+    ///
+    /// # Errors
+    /// [`SyncError`]: changes were refused, the peers cannot sync with each
+    /// other at all, or the link was closed.
+    pub async fn synced(&self) -> Result<(), SyncError> {
+        let (done, result) = oneshot::channel();
+        let (id, session) = {
+            let mut waiters = self.shared.waiters.lock();
+            if matches!(*self.shared.status.borrow(), LinkStatus::Closed) {
+                return Err(SyncError::Closed);
+            }
+            let id = waiters.next;
+            waiters.next += 1;
+            waiters.waiting.insert(id, done);
+            (id, waiters.session.clone())
+        };
+        if let Some(session) = session {
+            // A session that is just ending does not answer; the next one will.
+            let _ = session.send(Command::Synced(id)).await;
+        }
+        let forget = Forget { shared: &self.shared, id };
+        let result = result.await.unwrap_or(Err(SyncError::Closed));
+        drop(forget);
+        result
+    }
+
+    /// How the link is doing now.
+    #[must_use]
+    pub fn status(&self) -> LinkStatus {
+        self.shared.status.borrow().clone()
+    }
+
+    /// Waits for the next status. `None` once the link is closed.
+    pub fn watch_status(&self) -> watch::Receiver<LinkStatus> {
+        self.shared.status.subscribe()
+    }
+
+    /// The changes that were refused in the current or last session, by either
+    /// side, at most 64 of them.
+    #[must_use]
+    pub fn refused(&self) -> Vec<RefusedChange> {
+        self.shared.refused.lock().1.clone()
+    }
+
+    /// Whether the peer said that its store is volatile: what it acknowledges
+    /// is lost when it stops.
+    #[must_use]
+    pub fn peer_is_volatile(&self) -> bool {
+        self.shared.peer_volatile.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Ends the connection in order.
+    pub async fn close(self) {
+        self.shared.close().await;
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.closing.send_replace(true);
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// Forgets a waiter whose future was dropped.
+struct Forget<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.shared.waiters.lock().waiting.remove(&self.id);
+    }
+}
+
+impl Shared {
+    pub(crate) fn link(self: &Arc<Self>) -> std::sync::Weak<Self> {
+        Arc::downgrade(self)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
+        let mut status = self.status.subscribe();
+        let _ = status.wait_for(|status| matches!(status, LinkStatus::Closed)).await;
+    }
+
+    fn notice(&self, notice: Notice, volatile: bool) {
+        self.peer_volatile.store(volatile, std::sync::atomic::Ordering::Relaxed);
+        match notice {
+            Notice::Phase(Phase::Syncing) => drop(self.status.send_replace(LinkStatus::Syncing)),
+            Notice::Phase(Phase::Live) => drop(self.status.send_replace(LinkStatus::Live)),
+            Notice::Synced(id) => {
+                let waiter = self.waiters.lock().waiting.remove(&id);
+                if let Some(waiter) = waiter {
+                    let _ = waiter.send(self.outcome());
+                }
+            }
+            Notice::Refused(changes) => {
+                let mut refused = self.refused.lock();
+                refused.0 += changes.len();
+                let room = REFUSED.saturating_sub(refused.1.len());
+                refused.1.extend(changes.into_iter().take(room));
+            }
+        }
+    }
+
+    fn outcome(&self) -> Result<(), SyncError> {
+        let refused = self.refused.lock();
+        match refused.1.first() {
+            None => Ok(()),
+            Some(first) => {
+                Err(SyncError::Refused { count: refused.0, first: Box::new(first.clone()) })
+            }
+        }
+    }
+
+    /// Fails everyone who waits, when waiting on makes no sense.
+    fn fail_waiters(&self, error: &SyncError) {
+        for (_, waiter) in self.waiters.lock().waiting.drain() {
+            let _ = waiter.send(Err(error.clone()));
+        }
+    }
+}
+
+struct Supervisor {
+    shared: Arc<Shared>,
+    engine: Arc<Engine>,
+    space: Arc<Space>,
+    transport: Arc<dyn DynTransport>,
+    endpoint: Endpoint,
+}
+
+impl Supervisor {
+    async fn run(self) {
+        let mut closing = self.shared.closing.subscribe();
+        let mut pause = FIRST_PAUSE;
+        while !*closing.borrow() {
+            self.shared.status.send_replace(LinkStatus::Connecting);
+            let connected = tokio::select! {
+                connected = self.transport.connect(&self.endpoint) => connected,
+                _ = closing.wait_for(|closing| *closing) => break,
+            };
+            let ending = match connected {
+                Ok(connection) => {
+                    let ending = self.session(connection, &mut closing).await;
+                    if self.came_through() {
+                        pause = FIRST_PAUSE;
+                    }
+                    ending
+                }
+                Err(error) => error.into(),
+            };
+            if *closing.borrow() {
+                break;
+            }
+            if let Ending::Session(error) = &ending
+                && is_hopeless(error)
+            {
+                self.shared.fail_waiters(&SyncError::Session(error.clone()));
+            }
+            self.shared.status.send_replace(LinkStatus::Offline(ending));
+            tokio::select! {
+                () = tokio::time::sleep(with_jitter(pause)) => {}
+                _ = closing.wait_for(|closing| *closing) => break,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        // The store must be free before anybody hears that we are closed.
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        {
+            let waiters = shared.waiters.lock();
+            shared.status.send_replace(LinkStatus::Closed);
+            drop(waiters);
+        }
+        shared.fail_waiters(&SyncError::Closed);
+    }
+
+    fn came_through(&self) -> bool {
+        matches!(*self.shared.status.borrow(), LinkStatus::Live | LinkStatus::Syncing)
+    }
+
+    async fn session(
+        &self,
+        connection: repliq_core::erased::DynConnection,
+        closing: &mut watch::Receiver<bool>,
+    ) -> Ending {
+        let (commands, received) = mpsc::channel(64);
+        *self.shared.refused.lock() = Default::default();
+        let waiting: Vec<u64> = {
+            let mut waiters = self.shared.waiters.lock();
+            waiters.session = Some(commands.clone());
+            waiters.waiting.keys().copied().collect()
+        };
+        let url = self.endpoint.as_str().to_owned();
+        let origin = Origin::Link { space: Arc::clone(&self.space), url, commands: received };
+        let tell = |notice, volatile| self.shared.notice(notice, volatile);
+        let asked = async {
+            for id in waiting {
+                let _ = commands.send(Command::Synced(id)).await;
+            }
+            let _ = closing.wait_for(|closing| *closing).await;
+            let _ = commands.send(Command::Close).await;
+            std::future::pending().await
+        };
+        let ending = tokio::select! {
+            ending = drive(&self.engine, connection, origin, tell) => ending,
+            never = asked => never,
+        };
+        self.shared.waiters.lock().session = None;
+        ending
+    }
+}
+
+/// Whether trying again cannot help until somebody changes something.
+const fn is_hopeless(error: &SessionError) -> bool {
+    matches!(
+        error,
+        SessionError::SameReplica
+            | SessionError::NotRepliq
+            | SessionError::Version { .. }
+            | SessionError::Farewell(Farewell::SameReplica | Farewell::Space)
+    )
+}
+
+/// Half to one and a half times the pause, so that devices that lost the same
+/// relay do not all come back at once.
+fn with_jitter(pause: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    pause.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
+}
+
+/// The links of a replica, for closing them with it.
+#[derive(Default)]
+pub(crate) struct Links(Mutex<Vec<std::sync::Weak<Shared>>>);
+
+impl Links {
+    pub(crate) fn add(&self, link: &Link) {
+        let mut links = self.0.lock();
+        links.retain(|link| link.strong_count() > 0);
+        links.push(link.shared.link());
+    }
+
+    pub(crate) async fn close(&self) {
+        let links = std::mem::take(&mut *self.0.lock());
+        for link in links.into_iter().filter_map(|link| link.upgrade()) {
+            link.close().await;
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A relay: a store without types that devices meet at.
+//!
+//! It keeps every change it is sent, numbers it, and passes it on to whoever
+//! lacks it, now or later. It reads headers and never payloads, so it knows no
+//! data type and needs no key; and it deletes nothing because a peer says so.
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::link::driver::{Origin, drive};
+use crate::store::Skew;
+use repliq_core::erased::{DynListener, DynTransport};
+use repliq_core::{Endpoint, Millis, StorageBackend, Transport};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// How many connections a relay serves at once; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 4096;
+/// The pause after an accept that failed, so that a lasting failure, such as
+/// too many open files, does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+struct Inner {
+    engine: Arc<Engine>,
+    connections: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
+    /// Lives as long as something runs.
+    running: watch::Sender<()>,
+}
+
+/// A running relay. Cheap to clone; it serves until it is closed or the last
+/// clone is dropped.
+pub struct Relay {
+    inner: Arc<Inner>,
+}
+
+impl Relay {
+    /// Opens the relay's store.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: it is in use, damaged, holds something else, or was
+    /// written by a newer version.
+    pub async fn open(storage: impl StorageBackend) -> Result<Self, Error> {
+        Self::open_at(storage, Millis::now).await
+    }
+
+    /// As [`Relay::open`], with the wall time read from `wall`.
+    ///
+    /// # Errors
+    /// As [`Relay::open`].
+    pub async fn open_at(storage: impl StorageBackend, wall: fn() -> Millis) -> Result<Self, Error> {
+        let open = move || Engine::open(storage, wall, Skew::Refuse);
+        let engine = tokio::task::spawn_blocking(open).await.map_err(|_| Error::Closed)??;
+        let inner = Inner {
+            engine,
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            closing: watch::Sender::new(false),
+            running: watch::Sender::new(()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Listens at a URL. A relay may listen at several, over several
+    /// transports. Returns where it listens, with the real port for port 0.
+    ///
+    /// # Errors
+    /// [`Error::Transport`]: the URL is malformed, or the address in use.
+    pub async fn listen(&self, transport: impl Transport, url: &str) -> Result<Endpoint, Error> {
+        let endpoint: Endpoint = url.parse()?;
+        let listener = DynTransport::listen(&transport, &endpoint).await?;
+        let local = listener.local_endpoint();
+        let accepting = Accepting {
+            engine: Arc::clone(&self.inner.engine),
+            connections: Arc::clone(&self.inner.connections),
+            closing: self.inner.closing.subscribe(),
+            _running: self.inner.running.subscribe(),
+        };
+        tokio::spawn(accepting.run(listener));
+        Ok(local)
+    }
+
+    /// Stops listening, ends all connections in order, makes durable what is
+    /// under way, and lets go of the store.
+    pub async fn close(&self) {
+        self.inner.closing.send_replace(true);
+        self.inner.running.closed().await;
+        let engine = Arc::clone(&self.inner.engine);
+        let _ = tokio::task::spawn_blocking(move || engine.close()).await;
+    }
+}
+
+impl Clone for Relay {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("id", &self.inner.engine.replica).finish_non_exhaustive()
+    }
+}
+
+struct Accepting {
+    engine: Arc<Engine>,
+    connections: Arc<Semaphore>,
+    closing: watch::Receiver<bool>,
+    _running: watch::Receiver<()>,
+}
+
+impl Accepting {
+    async fn run(mut self, mut listener: Box<dyn DynListener>) {
+        let mut sessions = JoinSet::new();
+        while let Some(permit) = self.permit().await {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = closed(&mut self.closing) => break,
+            };
+            match accepted {
+                Ok(connection) => {
+                    let engine = Arc::clone(&self.engine);
+                    let mut closing = self.closing.clone();
+                    sessions.spawn(async move {
+                        // A session that fails concerns its peer, which was told why.
+                        tokio::select! {
+                            _ = drive(&engine, connection, Origin::Listener, |_, _| {}) => {}
+                            () = closed(&mut closing) => {}
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            }
+            while sessions.try_join_next().is_some() {}
+        }
+        let _ = listener.close().await;
+        sessions.shutdown().await;
+    }
+
+    async fn permit(&mut self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let connections = Arc::clone(&self.connections);
+        tokio::select! {
+            permit = connections.acquire_owned() => permit.ok(),
+            () = closed(&mut self.closing) => None,
+        }
+    }
+}
+
+/// Waits until the relay is closed or all its handles are gone.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
