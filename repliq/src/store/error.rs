@@ -1,0 +1,33 @@
+//! What can go wrong with a store as a whole. Every error says what to do.
+//! What is wrong with one submission is a [`Refusal`](super::Refusal) instead:
+//! it never fails the batch it came in.
+
+use super::key::Family;
+use repliq_core::{StorageError, StorageErrorKind};
+
+/// Why a store does not open, read or commit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum StoreError {
+    /// The backend failed, or what it holds is damaged.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The backend holds data that no Repliq store wrote. Nothing was changed.
+    #[error("the data is not a Repliq store: choose an empty place, or the store's own")]
+    NotAStore,
+    /// The store was written by a later version of Repliq. Nothing was changed.
+    #[error("the store has format {found}, this program knows up to {supported}: upgrade it")]
+    NewerFormat { found: u16, supported: u16 },
+    /// A commit may or may not have become durable, and trying again failed.
+    #[error("the store lost track of what is durable: close it and open it again")]
+    Broken,
+}
+
+/// [`StorageErrorKind::Corrupt`] with the family of keys where it was found.
+pub(super) fn damaged(family: Family, what: &str) -> StorageError {
+    let text = format!(
+        "family {:02x} ({family:?}): {what}; restore a backup, or sync a new store from a peer",
+        family as u8
+    );
+    StorageError::new(StorageErrorKind::Corrupt, text)
+}

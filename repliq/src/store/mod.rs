@@ -1,0 +1,38 @@
+//! The store of a replica or a relay: its identity, spaces, documents, logs,
+//! feeds and cursors, in one backend. One writer turns submissions into batches
+//! and checks every change that comes in; readers on any thread see what is
+//! durable. It has no thread, no clock, no randomness and no type of any
+//! document; what it writes is in `docs/STORAGE.md`, byte by byte.
+
+mod accept;
+mod cache;
+mod causal;
+mod changes;
+mod error;
+mod heads;
+mod held;
+mod key;
+mod open;
+mod reader;
+mod record;
+mod refusal;
+mod ring;
+mod shared;
+mod snapshot;
+mod stage;
+mod submission;
+mod writer;
+
+pub(crate) use changes::ChangeReader;
+pub(crate) use error::StoreError;
+pub(crate) use heads::Heads;
+pub(crate) use reader::StoreReader;
+pub(crate) use record::{
+    DocumentInfo, DocumentNum, Epoch, FeedNumber, Head, LeaseRecord, MAX_NAME_BYTES, Position,
+    ReplicaNum, SpaceNum,
+};
+pub(crate) use refusal::{Refusal, Verdict};
+pub(crate) use submission::{
+    Arrival, Cursor, FeedEntry, Outcome, Remote, Skew, Snapshot, Submission,
+};
+pub(crate) use writer::Store;
