@@ -1,1 +1,58 @@
-//! The data types of Repliq.
+//! The data types of Repliq: each merges without conflicts, and says what that
+//! means when two devices edit at once.
+//!
+//! | type | concurrent edits of one place |
+//! | --- | --- |
+//! | [`LwwMap`] | the last write to a key wins, removals included |
+//! | [`LwwSet`] | the last edit of an element wins, at equal times the addition |
+//!
+//! This crate knows only `repliq-core`. It has no clock, no identity and no I/O:
+//! stamps are passed in, and whoever holds a value decides where it is kept.
+//!
+//! Edits are methods of one trait a type ([`LwwMapMut`], [`LwwSetMut`]) and read
+//! the same in a transaction and alone:
+//! ```
+//! use repliq_core::ReplicaId;
+//! use repliq_crdts::*;
+//!
+//! let replica = ReplicaId::new();
+//! let mut map = LwwMap::new(replica);
+//! map.set("user_name".to_string(), "Alice".to_string());
+//! map.edit(|tx| {
+//!     tx.set("city".to_string(), "Bern".to_string());
+//!     tx.remove("user_name".to_string());
+//! })?;
+//! assert_eq!(map.get("city"), Some(&"Bern".to_string()));
+//! map.remove("city".to_string());
+//! assert_eq!(map.len(), 0);
+//!
+//! let mut set = LwwSet::new(replica);
+//! set.add(7);
+//! set.add(3);
+//! set.edit(|tx| tx.remove(7))?;
+//! assert!(set.contains(&3));
+//! set.remove(3);
+//! assert!(set.elements().is_empty());
+//! # Ok::<(), repliq_core::CrdtError>(())
+//! ```
+//!
+//! A key needs an order, so floating-point numbers are refused by the compiler:
+//! ```compile_fail
+//! use repliq_core::ReplicaId;
+//! use repliq_crdts::LwwSet;
+//!
+//! let set = LwwSet::<f64>::new(ReplicaId::new());
+//! ```
+
+mod bounds;
+mod hash;
+mod keyed;
+mod lww;
+pub mod map;
+mod saved;
+pub mod set;
+mod stamps;
+
+pub use bounds::{Key, Value};
+pub use map::{LwwMap, LwwMapMut, MapEvent, MapOp, MapUndo};
+pub use set::{LwwSet, LwwSetMut, SetEvent, SetOp, SetUndo};

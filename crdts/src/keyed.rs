@@ -1,0 +1,221 @@
+//! The engine under every type that is looked up by key: a hash table of `u32`
+//! into an arena of slots.
+//!
+//! It promises that a slot keeps its number as long as its key is held, so an
+//! undo names a slot instead of cloning a key. It knows nothing of stamps,
+//! tombstones or what an entry means, and never iterates in hash order.
+
+use crate::hash::Seeded;
+use hashbrown::HashTable;
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
+
+/// A map from `K` to `E` in numbered slots.
+///
+/// Invariants: `table` holds the number of every occupied slot once, under the
+/// hash of its key; `free` holds the number of every vacant slot once.
+#[derive(Clone)]
+pub(crate) struct Keyed<K, E> {
+    table: HashTable<u32>,
+    slots: Vec<Option<Slot<K, E>>>,
+    free: Vec<u32>,
+    hasher: Seeded,
+}
+
+/// A key and what is kept for it.
+#[derive(Clone)]
+pub(crate) struct Slot<K, E> {
+    pub(crate) key: K,
+    pub(crate) entry: E,
+}
+
+/// A key is not held; with its hash, so that inserting it does not hash again.
+#[derive(Clone, Copy)]
+pub(crate) struct Absent {
+    hash: u64,
+}
+
+/// All 2^32 slot numbers are taken.
+#[derive(Debug)]
+pub(crate) struct Full;
+
+impl<K, E> Default for Keyed<K, E> {
+    fn default() -> Self {
+        Self {
+            table: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hasher: Seeded::default(),
+        }
+    }
+}
+
+impl<K, E> Keyed<K, E> {
+    /// How many keys are held.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The slot with this number, if it is occupied.
+    pub(crate) fn at(&self, slot: u32) -> Option<&Slot<K, E>> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    /// The entry in the slot with this number, if it is occupied.
+    pub(crate) fn entry_mut(&mut self, slot: u32) -> Option<&mut E> {
+        self.slots.get_mut(slot as usize)?.as_mut().map(|slot| &mut slot.entry)
+    }
+
+    /// Every occupied slot in the order of the slots, which is the order of
+    /// insertion until a slot is used again.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot<K, E>> {
+        self.slots.iter().flatten()
+    }
+
+    /// As [`Keyed::iter`], and gives the slots away.
+    pub(crate) fn into_slots(self) -> impl Iterator<Item = Slot<K, E>> {
+        self.slots.into_iter().flatten()
+    }
+
+    /// The numbers of the occupied slots whose contents pass `test`.
+    pub(crate) fn numbers(&self, mut test: impl FnMut(&K, &E) -> bool) -> Vec<u32> {
+        let passing = |(number, slot): (usize, &Option<Slot<K, E>>)| {
+            let slot = slot.as_ref()?;
+            test(&slot.key, &slot.entry).then(|| u32::try_from(number).ok())?
+        };
+        self.slots.iter().enumerate().filter_map(passing).collect()
+    }
+
+    /// The slot at the end of the arena, if it is occupied.
+    pub(crate) fn last(&self) -> Option<&Slot<K, E>> {
+        self.slots.last()?.as_ref()
+    }
+
+    /// Drops every key whose contents do not pass `test`. O(n).
+    pub(crate) fn retain(&mut self, mut test: impl FnMut(&K, &E) -> bool) {
+        let Self { table, slots, free, .. } = self;
+        table.retain(|&mut number| {
+            let Some(place) = slots.get_mut(number as usize) else { return false };
+            let keep = place.as_ref().is_some_and(|slot| test(&slot.key, &slot.entry));
+            if !keep {
+                *place = None;
+                free.push(number);
+            }
+            keep
+        });
+    }
+}
+
+impl<K: Hash + Eq, E> Keyed<K, E> {
+    /// The number of the slot that holds `key`.
+    pub(crate) fn locate<Q>(&self, key: &Q) -> Result<u32, Absent>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hasher.hash_one(key);
+        let holds = |&number: &u32| self.at(number).is_some_and(|slot| slot.key.borrow() == key);
+        self.table.find(hash, holds).copied().ok_or(Absent { hash })
+    }
+
+    /// The entry of `key`.
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<&E>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.locate(key).ok().and_then(|slot| self.at(slot)).map(|slot| &slot.entry)
+    }
+
+    /// Holds a key that [`Keyed::locate`] just said is absent, and returns its
+    /// slot. Amortised O(1).
+    pub(crate) fn insert(&mut self, absent: Absent, key: K, entry: E) -> Result<u32, Full> {
+        let next = u32::try_from(self.slots.len());
+        let slot = match (self.free.pop(), next) {
+            (Some(slot), _) | (None, Ok(slot)) => slot,
+            (None, Err(_)) => return Err(Full),
+        };
+        self.occupy(absent.hash, slot, Slot { key, entry });
+        Ok(slot)
+    }
+
+    /// Makes room for `keys` more keys.
+    pub(crate) fn reserve(&mut self, keys: usize) {
+        self.slots.reserve(keys);
+        let wanted = self.table.len().saturating_add(keys);
+        if wanted > self.table.capacity() {
+            self.grow(wanted);
+        }
+    }
+
+    /// Takes the contents of a slot out and leaves it vacant.
+    pub(crate) fn take(&mut self, slot: u32) -> Option<(K, E)> {
+        let Slot { key, entry } = self.slots.get_mut(slot as usize)?.take()?;
+        let hash = self.hasher.hash_one(&key);
+        if let Ok(found) = self.table.find_entry(hash, |&number| number == slot) {
+            found.remove();
+        }
+        if slot as usize + 1 == self.slots.len() {
+            self.slots.pop();
+        } else {
+            self.free.push(slot);
+        }
+        Some((key, entry))
+    }
+
+    /// Puts back what [`Keyed::take`] took out of this slot, as the exact
+    /// reverse of it.
+    pub(crate) fn put_back(&mut self, slot: u32, key: K, entry: E) {
+        if self.free.last() == Some(&slot) {
+            self.free.pop();
+        } else {
+            self.free.retain(|&vacant| vacant != slot);
+        }
+        let hash = self.hasher.hash_one(&key);
+        self.occupy(hash, slot, Slot { key, entry });
+    }
+
+    fn occupy(&mut self, hash: u64, slot: u32, contents: Slot<K, E>) {
+        if self.table.len() == self.table.capacity() {
+            self.grow(self.table.len().saturating_mul(2).max(4));
+        }
+        match self.slots.get_mut(slot as usize) {
+            Some(vacant) => *vacant = Some(contents),
+            None => self.append(slot, contents),
+        }
+        let Self { table, slots, hasher, .. } = self;
+        table.insert_unique(hash, slot, |&number| rehash(slots, hasher, number));
+    }
+
+    /// Occupies a slot past the end. Slots skipped on the way become free.
+    fn append(&mut self, slot: u32, contents: Slot<K, E>) {
+        while let Ok(next) = u32::try_from(self.slots.len())
+            && next < slot
+        {
+            self.free.push(next);
+            self.slots.push(None);
+        }
+        self.slots.push(Some(contents));
+    }
+
+    /// Makes a larger table. Filling the new one in the order of the slots reads
+    /// the keys one after the other; letting the table rehash itself would read
+    /// them in the order of its buckets, a cache miss each.
+    fn grow(&mut self, capacity: usize) {
+        self.table = HashTable::new();
+        let mut table = HashTable::with_capacity(capacity);
+        for (number, slot) in self.slots.iter().enumerate() {
+            if let (Some(slot), Ok(number)) = (slot, u32::try_from(number)) {
+                let hash = self.hasher.hash_one(&slot.key);
+                table
+                    .insert_unique(hash, number, |&other| rehash(&self.slots, &self.hasher, other));
+            }
+        }
+        self.table = table;
+    }
+}
+
+fn rehash<K: Hash, E>(slots: &[Option<Slot<K, E>>], hasher: &Seeded, number: u32) -> u64 {
+    let slot = slots.get(number as usize).and_then(Option::as_ref);
+    slot.map_or(0, |slot| hasher.hash_one(&slot.key))
+}
