@@ -1,0 +1,186 @@
+//! Frames arrive whole, in order, unchanged and once, whatever their size.
+
+use super::TransportHarness;
+use super::ends::{Patience, expect_error, in_both_roles, number_in, numbered};
+use crate::{CaseResult, Rng};
+use bytes::Bytes;
+use repliq_core::{FrameReceiver, FrameSender, MAX_FRAME_BYTES, TransportErrorKind};
+
+pub(super) async fn frames_arrive_whole_in_order_unchanged_and_once<H: TransportHarness>(
+    harness: &H,
+    rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        let frames: Vec<Bytes> = (0..300)
+            .map(|_| {
+                let len = rng.below(2000);
+                rng.bytes(len).into()
+            })
+            .collect();
+        carry(ends.patience, &mut ends.near.sender, &mut ends.far.receiver, &frames).await?;
+        ends.patience.close(&mut ends.near.sender).await?;
+        ends.patience.expect_clean_end(&mut ends.far.receiver).await
+    })
+    .await
+}
+
+pub(super) async fn an_empty_frame_arrives<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        let frames = [Bytes::new(), "between".into(), Bytes::new(), Bytes::new(), "last".into()];
+        carry(ends.patience, &mut ends.near.sender, &mut ends.far.receiver, &frames).await
+    })
+    .await
+}
+
+/// Length prefixes change their form at powers of two.
+pub(super) async fn frames_of_every_size_arrive<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        let small = 0..=260;
+        let around = (9..=17).flat_map(|power| (1usize << power) - 1..=(1 << power) + 1);
+        let frames: Vec<Bytes> = small.chain(around).map(filled).collect();
+        carry(ends.patience, &mut ends.near.sender, &mut ends.far.receiver, &frames).await
+    })
+    .await
+}
+
+pub(super) async fn a_frame_of_the_maximum_size_arrives<H: TransportHarness>(
+    harness: &H,
+    rng: &mut Rng,
+) -> CaseResult {
+    let frames = [Bytes::from(rng.bytes(MAX_FRAME_BYTES)), "after".into()];
+    in_both_roles(harness, async |mut ends| {
+        carry(ends.patience, &mut ends.near.sender, &mut ends.far.receiver, &frames).await
+    })
+    .await
+}
+
+pub(super) async fn an_oversized_frame_is_refused_and_the_connection_stays_usable<
+    H: TransportHarness,
+>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        let oversized = filled(MAX_FRAME_BYTES + 1);
+        let sent = ends.near.sender.send(oversized);
+        let sent = ends.patience.within("sending an oversized frame", sent).await?;
+        expect_error(sent, TransportErrorKind::TooLarge, "sending an oversized frame")?;
+        let (near, far) = (&mut ends.near, &mut ends.far);
+        let frames = ["after".into(), Bytes::new(), filled(70_000)];
+        carry(ends.patience, &mut near.sender, &mut far.receiver, &frames).await?;
+        carry(ends.patience, &mut far.sender, &mut near.receiver, &frames).await
+    })
+    .await
+}
+
+pub(super) async fn many_small_frames_arrive<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        let frames: Vec<Bytes> = (0..10_000).map(|number| numbered(number, 20)).collect();
+        carry(ends.patience, &mut ends.near.sender, &mut ends.far.receiver, &frames).await
+    })
+    .await
+}
+
+pub(super) async fn a_frame_leaves_without_another_call<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        for burst in [1, 3, 2, 1] {
+            for number in 0..burst {
+                ends.patience.send(&mut ends.near.sender, numbered(number, 30)).await?;
+            }
+            for number in 0..burst {
+                ends.patience.expect(&mut ends.far.receiver, &numbered(number, 30)).await?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(super) async fn both_directions_carry_frames_at_once<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |ends| {
+        let patience = ends.patience;
+        let (mut near, mut far) = (ends.near, ends.far);
+        // Both ends send far more than can wait before they receive all of it.
+        let send_near = tokio::spawn(send_many(patience, near.sender, 0));
+        let send_far = tokio::spawn(send_many(patience, far.sender, 1 << 32));
+        receive_many(patience, &mut near.receiver, 1 << 32).await?;
+        receive_many(patience, &mut far.receiver, 0).await?;
+        // The senders come back, so that none is dropped before its frames left.
+        near.sender = send_near.await??;
+        far.sender = send_far.await??;
+        patience.close(&mut near.sender).await?;
+        patience.expect_clean_end(&mut far.receiver).await
+    })
+    .await
+}
+
+const MANY: u64 = 150;
+const MANY_BYTES: usize = 64 << 10;
+
+async fn send_many<S: FrameSender>(
+    patience: Patience,
+    mut sender: S,
+    first: u64,
+) -> Result<S, crate::Failure> {
+    for number in first..first + MANY {
+        // The other direction is received first, so this may wait for all of it.
+        let sent = sender.send(numbered(number, MANY_BYTES));
+        Patience(patience.0 * 4).within("sending both ways", sent).await??;
+    }
+    Ok(sender)
+}
+
+async fn receive_many(
+    patience: Patience,
+    receiver: &mut impl FrameReceiver,
+    first: u64,
+) -> CaseResult {
+    for number in first..first + MANY {
+        let got = number_in(&patience.frame(receiver).await?)?;
+        if got != number {
+            return super::ends::broken(format!("frame {got} came where {number} was due"));
+        }
+    }
+    Ok(())
+}
+
+/// Sends and receives at the same time, and compares.
+async fn carry(
+    patience: Patience,
+    sender: &mut impl FrameSender,
+    receiver: &mut impl FrameReceiver,
+    frames: &[Bytes],
+) -> CaseResult {
+    let sending = async {
+        for frame in frames {
+            patience.send(sender, frame.clone()).await?;
+        }
+        Ok(())
+    };
+    let receiving = async {
+        for frame in frames {
+            patience.expect(receiver, frame).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(sending, receiving).map(|_: ((), ())| ())
+}
+
+fn filled(len: usize) -> Bytes {
+    (0u8..=250).cycle().take(len).collect::<Vec<_>>().into()
+}

@@ -1,0 +1,142 @@
+//! Where one listens, connects, and is refused.
+
+use super::TransportHarness;
+use super::ends::{Patience, broken, expect_error, listen, meet};
+use crate::{CaseResult, Failure, Rng};
+use repliq_core::{Endpoint, Listener, Transport, TransportErrorKind};
+use std::time::Duration;
+
+pub(super) async fn it_serves_the_schemes_it_names<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let schemes = harness.transport().schemes();
+    if schemes.is_empty() {
+        return broken("it names no scheme");
+    }
+    let (mut listener, at) = listen(harness).await?;
+    for endpoint in [&at, &harness.endpoint()] {
+        if !schemes.contains(&endpoint.scheme()) {
+            return broken(format!("{endpoint} is of no scheme in {schemes:?}"));
+        }
+    }
+    let (mut connected, mut accepted) = meet(harness, &mut listener, &at).await?;
+    let patience = Patience(harness.patience());
+    patience.send(&mut connected.sender, "hello".into()).await?;
+    patience.expect(&mut accepted.receiver, b"hello").await
+}
+
+pub(super) async fn another_scheme_is_refused<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let elsewhere: Endpoint = "repliq-no-such-scheme://127.0.0.1:1".parse()?;
+    let connected = harness.connector();
+    let connected = patience.within("connecting", connected.connect(&elsewhere)).await?;
+    expect_error(connected, TransportErrorKind::Endpoint, "connecting to another scheme")?;
+    let listening = harness.transport();
+    let listening = patience.within("listening", listening.listen(&elsewhere)).await?;
+    expect_error(listening, TransportErrorKind::Endpoint, "listening at another scheme")
+}
+
+pub(super) async fn each_listener_has_a_place_of_its_own<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let (mut one, at_one) = listen(harness).await?;
+    let (mut other, at_other) = listen(harness).await?;
+    if at_one == at_other {
+        return broken(format!("two listeners are both at {at_one}"));
+    }
+    let (mut to_one, mut in_one) = meet(harness, &mut one, &at_one).await?;
+    let (mut to_other, mut in_other) = meet(harness, &mut other, &at_other).await?;
+    patience.send(&mut to_one.sender, "one".into()).await?;
+    patience.send(&mut to_other.sender, "other".into()).await?;
+    patience.expect(&mut in_one.receiver, b"one").await?;
+    patience.expect(&mut in_other.receiver, b"other").await
+}
+
+pub(super) async fn a_place_in_use_is_refused<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let (mut listener, at) = listen(harness).await?;
+    let second = harness.transport();
+    let second = patience.within("listening", second.listen(&at)).await?;
+    expect_error(second, TransportErrorKind::InUse, "listening where another listens")?;
+    meet(harness, &mut listener, &at).await.map(drop)
+}
+
+pub(super) async fn nobody_there_is_unreachable<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let (mut listener, at) = listen(harness).await?;
+    patience.within("closing the listener", listener.close()).await??;
+    drop(listener);
+    let connector = harness.connector();
+    let connected = patience.within("connecting to nobody", connector.connect(&at)).await?;
+    expect_error(connected, TransportErrorKind::Unreachable, "connecting to nobody")
+}
+
+pub(super) async fn closing_a_listener_frees_its_place<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let (mut listener, at) = listen(harness).await?;
+    // An accepted connection does not hold the place.
+    let accepted = meet(harness, &mut listener, &at).await?;
+    patience.within("closing the listener", listener.close()).await??;
+    let again = harness.transport();
+    let again = patience.within("listening again", again.listen(&at)).await?;
+    let mut again = again.map_err(|error| {
+        Failure::Broken(format!("listening again where a listener was closed: {error}"))
+    })?;
+    meet(harness, &mut again, &at).await?;
+    drop((listener, accepted));
+    meet(harness, &mut again, &at).await.map(drop)
+}
+
+pub(super) async fn accepting_after_close_is_refused<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let (mut listener, _) = listen(harness).await?;
+    for _ in 0..2 {
+        patience.within("closing the listener", listener.close()).await??;
+        let accepted = patience.within("accepting after close", listener.accept()).await?;
+        expect_error(accepted, TransportErrorKind::Closed, "accepting after close")?;
+    }
+    Ok(())
+}
+
+/// Well below any handshake timeout, after which even a blocked listener goes on.
+const SOON: Duration = Duration::from_secs(4);
+
+pub(super) async fn a_stalled_handshake_delays_nobody<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let soon = Patience(harness.patience().min(SOON));
+    let (mut listener, at) = listen(harness).await?;
+    let mut stalled = Vec::new();
+    for _ in 0..3 {
+        let Some(connection) = harness.stall(&at) else {
+            return Err(Failure::Skipped("the harness has no stall()".to_owned()));
+        };
+        stalled.push(connection);
+    }
+    for _ in 0..3 {
+        let met = soon.within("accepting beside a stalled handshake", async {
+            meet(harness, &mut listener, &at).await
+        });
+        met.await??;
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! The conformance suite on the WebSocket transport, over IPv4 loopback.
+
+use repliq_conformance::transport::TransportHarness;
+use repliq_core::Endpoint;
+use repliq_transport_websocket::WebSocket;
+use std::any::Any;
+use std::net::TcpStream;
+
+struct Loopback;
+
+impl TransportHarness for Loopback {
+    type Transport = WebSocket;
+
+    fn transport(&self) -> WebSocket {
+        WebSocket::new()
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        "ws://127.0.0.1:0".parse().unwrap()
+    }
+
+    fn stall(&self, at: &Endpoint) -> Option<Box<dyn Any + Send>> {
+        Some(Box::new(TcpStream::connect(at.authority()).unwrap()))
+    }
+}
+
+repliq_conformance::transport_conformance!(|| Loopback);
