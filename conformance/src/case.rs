@@ -1,7 +1,9 @@
 //! One case: what it is called, how it is run and guarded.
 
 use crate::report::{CaseReport, Outcome};
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
@@ -69,14 +71,23 @@ impl Rng {
     }
 
     /// A number below `end`, or 0 when `end` is 0.
-    pub const fn below(&mut self, end: usize) -> usize {
-        if end == 0 { 0 } else { (self.bits() % end as u64) as usize }
+    pub fn below(&mut self, end: usize) -> usize {
+        let end = end as u64;
+        usize::try_from(self.bits().checked_rem(end).unwrap_or(0)).unwrap_or(0)
     }
 
     /// `len` random bytes.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.bits().to_le_bytes()[0]).collect()
     }
+}
+
+/// The seed of a run: the environment variable `REPLIQ_SEED` if it holds a
+/// decimal number, else a random one.
+#[must_use]
+pub fn run_seed() -> u64 {
+    let fixed = std::env::var("REPLIQ_SEED").ok().and_then(|seed| seed.trim().parse().ok());
+    fixed.unwrap_or_else(|| RandomState::new().hash_one(thread::current().id()))
 }
 
 /// Runs one case on a thread of its own, with a panic guard and a watchdog.
