@@ -79,6 +79,10 @@ struct State {
     full: bool,
     /// The keeper was woken and has not looked yet.
     keeper_called: bool,
+    /// The next frame is written at once.
+    eager: bool,
+    /// Frames that were left to the keeper since it last looked.
+    left: u32,
     /// This direction was ended without a close.
     shut: bool,
     sender_dropped: bool,
@@ -98,6 +102,8 @@ impl Link {
             unflushed: false,
             full: false,
             keeper_called: false,
+            eager: true,
+            left: 0,
             shut: false,
             sender_dropped: false,
             receiver_dropped: false,
@@ -138,19 +144,25 @@ impl Link {
             *frame = state.take(taken);
         }
         turn.made_progress();
-        self.see_off(&mut state, writing);
+        self.see_off(&mut state);
         Poll::Ready(match &state.unsendable {
             Some(end) => Err(end.on_sending()),
             None => Ok(()),
         })
     }
 
-    /// The first frame of a burst is written at once, for its latency; those that
-    /// follow before the keeper's turn are left to it, and leave in one write.
-    fn see_off(&self, state: &mut State, writing: &mut Context<'_>) {
+    /// A lone frame is written at once, for its latency. In a burst the frames are
+    /// left to the keeper's next turn, and leave in one write.
+    fn see_off(&self, state: &mut State) {
         state.unflushed = true;
+        // No waker: reading would wake the writers too, on every frame. When this
+        // has to wait, the keeper tries again and waits.
+        let unwoken = &mut Context::from_waker(Waker::noop());
+        if mem::take(&mut state.eager) && state.poll_flush(unwoken).is_ready() {
+            return;
+        }
+        state.left = state.left.saturating_add(1);
         if !mem::replace(&mut state.keeper_called, true) {
-            let _ = state.poll_flush(writing);
             self.wakers.keeper.wake();
         }
     }
@@ -176,6 +188,8 @@ impl Link {
     ) -> Poll<Result<Option<Bytes>, TransportError>> {
         let turn = ready!(poll_proceed(context));
         let mut state = self.state();
+        // Whoever waits for an answer wants the next question to leave at once.
+        state.eager = true;
         for _ in 0..MESSAGES_PER_TURN {
             if let Some(end) = &state.received {
                 return Poll::Ready(end.on_receiving());
@@ -211,6 +225,9 @@ impl Link {
         self.wakers.keeper.register(context.waker());
         let mut state = self.state();
         state.keeper_called = false;
+        if mem::take(&mut state.left) == 1 {
+            state.eager = true;
+        }
         let before = (state.closing, state.unsendable.is_some());
         state.keep_writing(&mut Context::from_waker(&self.writers));
         if state.receiver_dropped {
