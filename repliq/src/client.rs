@@ -1,9 +1,7 @@
 //! A client without a store: it follows what passes through a relay.
 
 use crate::error::Error;
-use crate::link::Ending;
 use crate::replica::DefaultTransport;
-use bytes::Bytes;
 use repliq_core::erased::{DynConnection, DynTransport};
 use repliq_core::{Change, Endpoint, ReplicaId, Transport, TransportError, TransportErrorKind};
 use repliq_sync::{
@@ -109,7 +107,9 @@ impl<T: Transport> Client<T> {
                 let late = session.deadline().map(|deadline| started + deadline);
                 tokio::select! {
                     frame = connection.receiver.recv() => match frame? {
-                        Some(frame) => receive(&mut session, &frame, started.elapsed()),
+                        Some(frame) => {
+                            session.receive(&frame, Position::default(), started.elapsed());
+                        }
                         None => return Ok(()),
                     },
                     () = sleep_until(late) => {}
@@ -129,16 +129,12 @@ impl<T: Transport> Client<T> {
                     }
                     Effect::Phase(Phase::Live) => tell(Message::Live),
                     Effect::End(Ok(())) => return Ok(()),
-                    Effect::End(Err(error)) => return Err(Error::Session(Ending::Session(error))),
+                    Effect::End(Err(error)) => return Err(Error::Session(error)),
                     _ => {}
                 }
             }
         }
     }
-}
-
-fn receive(session: &mut Session, frame: &Bytes, now: Duration) {
-    session.receive(frame, Position::default(), now);
 }
 
 fn message(Arrival { document, change }: Arrival) -> Message {

@@ -17,7 +17,9 @@ pub enum Error {
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// A document was opened as another type than it was written as.
-    #[error("the document {name:?} holds a {found}, not a {expected}: open it as that type, or choose another name")]
+    #[error(
+        "the document {name:?} holds a {found}, not a {expected}: open it as that type, or choose another name"
+    )]
     WrongKind {
         /// The document.
         name: String,
@@ -53,6 +55,9 @@ pub enum Error {
     /// A commit that opening needed failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// The peer does not keep to the protocol.
+    #[error(transparent)]
+    Session(SessionError),
     /// A name is longer than 255 bytes, or is an empty name of a space.
     #[error("the name {0:?} is empty or longer than 255 bytes: choose another")]
     Name(String),

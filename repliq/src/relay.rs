@@ -50,7 +50,10 @@ impl Relay {
     ///
     /// # Errors
     /// As [`Relay::open`].
-    pub async fn open_at(storage: impl StorageBackend, wall: fn() -> Millis) -> Result<Self, Error> {
+    pub async fn open_at(
+        storage: impl StorageBackend,
+        wall: fn() -> Millis,
+    ) -> Result<Self, Error> {
         let open = move || Engine::open(storage, wall, Skew::Refuse);
         let engine = tokio::task::spawn_blocking(open).await.map_err(|_| Error::Closed)??;
         let inner = Inner {

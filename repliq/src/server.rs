@@ -25,7 +25,8 @@ impl Server {
         let open = || -> Opening {
             Box::pin(async {
                 let open = || SledBackend::open("./repliq-relay");
-                let backend = tokio::task::spawn_blocking(open).await.map_err(|_| Error::Closed)??;
+                let backend =
+                    tokio::task::spawn_blocking(open).await.map_err(|_| Error::Closed)??;
                 Relay::open(backend).await
             })
         };
@@ -44,8 +45,8 @@ impl Server {
     pub async fn start(self) -> Result<(Relay, Endpoint), Error> {
         let relay = (self.open)().await?;
         let scheme = if self.address.contains("://") { "" } else { "ws://" };
-        let endpoint = relay.listen(WebSocket::default(), &format!("{scheme}{}", self.address));
-        let endpoint = endpoint.await?;
+        let url = format!("{scheme}{}", self.address);
+        let endpoint = relay.listen(WebSocket::default(), &url).await?;
         Ok((relay, endpoint))
     }
 

@@ -35,9 +35,8 @@ pub(super) async fn open<C: Crdt>(
     }
     let core = place::<C>(engine, space, &slot, name);
     let loading = Arc::clone(&core);
-    let tail = tokio::task::spawn_blocking(move || load(&loading))
-        .await
-        .map_err(|_| Error::Closed)??;
+    let tail =
+        tokio::task::spawn_blocking(move || load(&loading)).await.map_err(|_| Error::Closed)??;
     core.settle();
     drop(opening);
     if tail.is_worth_a_snapshot() {
@@ -87,10 +86,10 @@ fn load<C: Crdt>(core: &DocumentCore<C>) -> Result<Tail, Error> {
     let DocumentCore { engine, space, name, .. } = core;
     let mut guard = core.state.write();
     let snapshot = match engine.reader.document(&space.name, &name.name)? {
-        Some(info) if *info.kind != *C::KIND => {
-            return Err(wrong_kind::<C>(&name.name, &info.kind));
+        Some(stored) if *stored.info.kind != *C::KIND => {
+            return Err(wrong_kind::<C>(&name.name, &stored.info.kind));
         }
-        Some(info) => engine.reader.snapshot(&space.name, info.num)?,
+        Some(stored) => stored.snapshot()?,
         None => None,
     };
     let damaged = |source| Error::Damaged { name: name.name.to_string(), source };
@@ -105,8 +104,8 @@ fn load<C: Crdt>(core: &DocumentCore<C>) -> Result<Tail, Error> {
     let mark = Mark { seq: version.get(engine.replica), chain: Chain::START, unsaid };
     let mut state = State::new(engine.replica, value, version, mark);
     tail.log = replay(engine, space, name, &mut state)?;
-    if let Some(info) = engine.reader.document(&space.name, &name.name)? {
-        state.mark.chain = engine.reader.heads(&space.name, info.num)?.chain(engine.replica);
+    if let Some(stored) = engine.reader.document(&space.name, &name.name)? {
+        state.mark.chain = stored.heads()?.chain(engine.replica);
     }
     *guard = Some(state);
     Ok(tail)
@@ -120,8 +119,8 @@ pub(super) fn replay<C: Crdt>(
     name: &DocumentName,
     state: &mut State<C>,
 ) -> Result<usize, Error> {
-    let Some(info) = engine.reader.document(&space.name, &name.name)? else { return Ok(0) };
-    let mut changes = engine.reader.changes(&space.name, info.num, &state.version)?;
+    let Some(stored) = engine.reader.document(&space.name, &name.name)? else { return Ok(0) };
+    let mut changes = stored.changes(&state.version)?;
     let mut bytes = 0;
     loop {
         let chunk = changes.next_chunk(READ_BYTES)?;

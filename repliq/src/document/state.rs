@@ -7,6 +7,7 @@
 
 use super::events::Subscribers;
 use crate::error::Unusable;
+use parking_lot::Mutex;
 use repliq_core::{
     Chain, Change, ChangeHeader, Crdt, CrdtError, DecodeError, Dot, Effects, OpReader, ReplicaId,
     Stamp, Version,
@@ -45,7 +46,9 @@ pub(super) struct State<C: Crdt> {
     pub(super) mark: Mark,
     pub(super) subscribers: Subscribers<C::Event>,
     pub(super) unusable: Option<Unusable>,
-    recent: VecDeque<Recent<C>>,
+    /// Behind a lock only because undos and events need not be `Sync`; it is
+    /// never waited for.
+    recent: Mutex<VecDeque<Recent<C>>>,
     next_id: u64,
 }
 
@@ -58,7 +61,7 @@ impl<C: Crdt> State<C> {
             mark,
             subscribers: Subscribers::default(),
             unusable: None,
-            recent: VecDeque::new(),
+            recent: Mutex::new(VecDeque::new()),
             next_id: 0,
         }
     }
@@ -82,7 +85,7 @@ impl<C: Crdt> State<C> {
         self.next_id += 1;
         self.version.advance(self.replica, after.seq);
         let before = std::mem::replace(&mut self.mark, after);
-        self.recent.push_back(Recent {
+        self.recent.get_mut().push_back(Recent {
             kind: Kind::Local { id, before, durable: false },
             undos: effects.take_undos(),
             events: effects.take_events(),
@@ -97,23 +100,23 @@ impl<C: Crdt> State<C> {
 
     /// Whether everything in memory is durable.
     pub(super) fn is_durable(&self) -> bool {
-        self.recent.is_empty() && self.unusable.is_none()
+        self.recent.lock().is_empty() && self.unusable.is_none()
     }
 
     /// A local change is durable: its events, and those that waited for it, go out.
     pub(super) fn committed(&mut self, id: u64) {
-        let change = self.recent.iter_mut().find_map(|recent| match &mut recent.kind {
+        let change = self.recent.get_mut().iter_mut().find_map(|recent| match &mut recent.kind {
             Kind::Local { id: found, durable, .. } if *found == id => Some(durable),
             _ => None,
         });
         if let Some(durable) = change {
             *durable = true;
         }
-        while let Some(oldest) = self.recent.front() {
+        while let Some(oldest) = self.recent.get_mut().front() {
             if matches!(oldest.kind, Kind::Local { durable: false, .. }) {
                 break;
             }
-            if let Some(oldest) = self.recent.pop_front() {
+            if let Some(oldest) = self.recent.get_mut().pop_front() {
                 self.subscribers.tell(oldest.events);
             }
         }
@@ -121,12 +124,13 @@ impl<C: Crdt> State<C> {
 
     /// A local change, and so all later ones, will never be durable.
     pub(super) fn failed(&mut self, id: u64) {
-        let at = self.recent.iter().position(
-            |recent| matches!(recent.kind, Kind::Local { id: found, .. } if found == id),
-        );
+        let at =
+            self.recent.get_mut().iter().position(
+                |recent| matches!(recent.kind, Kind::Local { id: found, .. } if found == id),
+            );
         let Some(at) = at else { return };
         let mut again = VecDeque::new();
-        for recent in self.recent.drain(at..).rev() {
+        for recent in self.recent.get_mut().drain(at..).rev() {
             undo(&mut self.value, recent.undos);
             match recent.kind {
                 Kind::Local { before, .. } => self.mark = before,
@@ -166,10 +170,10 @@ impl<C: Crdt> State<C> {
         let end = change.dot.seq + header.slots;
         self.version.advance(change.dot.replica, end);
         self.note(change.dot.replica, end, &header.deps);
-        if self.recent.is_empty() {
+        if self.recent.get_mut().is_empty() {
             self.subscribers.tell(events);
         } else {
-            self.recent.push_back(Recent { kind: Kind::Remote(change), undos, events });
+            self.recent.get_mut().push_back(Recent { kind: Kind::Remote(change), undos, events });
         }
         true
     }
@@ -202,9 +206,8 @@ impl<C: Crdt> State<C> {
         }
         let mut effects = Effects::new(!self.subscribers.is_empty(), true);
         let value = &mut self.value;
-        let applied = catch_unwind(AssertUnwindSafe(|| {
-            apply_ops(value, dot, header, payload, &mut effects)
-        }));
+        let applied =
+            catch_unwind(AssertUnwindSafe(|| apply_ops(value, dot, header, payload, &mut effects)));
         match applied {
             Ok(Ok(())) => Ok((effects.take_undos(), effects.take_events())),
             // The type has left the refused op's state alone; what the ops

@@ -4,14 +4,15 @@
 mod gate;
 mod queue;
 mod thread;
+mod translate;
+mod view;
 
 pub(crate) use queue::{Job, Queue, Then};
+pub(crate) use view::View;
 
 use crate::document::OpenDocument;
 use crate::error::{CommitError, Error};
-use crate::store::{
-    Cursor, LeaseRecord, Remote, Skew, Store, StoreReader, Submission, Verdict,
-};
+use crate::store::{Cursor, LeaseRecord, Remote, Skew, Store, Submission, Verdict};
 use gate::Gate;
 use parking_lot::{Mutex, MutexGuard};
 use repliq_core::{Clock, Durability, Hlc, Millis, ReplicaId, StorageBackend};
@@ -49,8 +50,8 @@ impl Space {
         *self.head.borrow()
     }
 
-    fn publish_head(&self, reader: &StoreReader) {
-        self.head.send_replace(reader.head(&self.name).into());
+    fn publish_head(&self, reader: &View) {
+        self.head.send_replace(reader.head(&self.name));
     }
 
     /// The place for a document of this name.
@@ -91,7 +92,7 @@ impl Spaces {
 /// See the module's documentation.
 pub(crate) struct Engine {
     pub(crate) replica: ReplicaId,
-    pub(crate) reader: StoreReader,
+    pub(crate) reader: View,
     /// Held from the first op of a transaction until it is queued, so that the
     /// timestamps of a store, its feed and its queue have one order.
     pub(crate) clock: Mutex<Clock>,
@@ -120,17 +121,30 @@ impl Engine {
         let store = Store::open(backend, ReplicaId::new(), random_epoch()?, wall())?;
         let clock = Mutex::new(Clock::resume(store.last()));
         let seen = Arc::new(AtomicU64::new(store.last().0));
-        let (replica, reader) = (store.replica(), store.reader().clone());
+        let (replica, reader) = (store.replica(), View::new(store.reader()));
         let (queue, spaces) = (Arc::new(Queue::new()), Arc::new(Spaces::default()));
         let thread = {
-            let (queue, spaces, seen) = (Arc::clone(&queue), Arc::clone(&spaces), Arc::clone(&seen));
+            let (queue, spaces, seen) =
+                (Arc::clone(&queue), Arc::clone(&spaces), Arc::clone(&seen));
             std::thread::Builder::new()
                 .name("repliq-storage".to_owned())
                 .spawn(move || thread::run(store, &queue, wall, &spaces, &seen))
                 .map_err(Error::Thread)?
         };
         let thread = Mutex::new(Some(thread));
-        Ok(Arc::new(Self { replica, reader, clock, seen, wall, volatile, skew, queue, spaces, gate, thread }))
+        Ok(Arc::new(Self {
+            replica,
+            reader,
+            clock,
+            seen,
+            wall,
+            volatile,
+            skew,
+            queue,
+            spaces,
+            gate,
+            thread,
+        }))
     }
 
     /// The clock, with all that is durable taken note of.
@@ -148,7 +162,7 @@ impl Engine {
         }
         spaces.retain(|_, space| space.strong_count() > 0);
         let name: Arc<str> = name.into();
-        let head = watch::Sender::new(self.reader.head(&name).into());
+        let head = watch::Sender::new(self.reader.head(&name));
         let space = Arc::new(Space {
             name: Arc::clone(&name),
             head,
@@ -209,6 +223,11 @@ impl Engine {
     fn record_later(&self, space: &Arc<Space>, submission: Submission) {
         let then = Then::Record { done: None };
         let _ = self.queue.push(Job { space: Arc::clone(space), submission, bytes: 64, then });
+    }
+
+    /// Whether [`Engine::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.queue.is_closed()
     }
 
     /// Commits what is queued, then lets go of the backend: handles that are

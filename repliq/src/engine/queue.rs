@@ -164,6 +164,10 @@ impl Queue {
         all
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.permits.is_closed()
+    }
+
     /// Takes no more jobs.
     pub(crate) fn close(&self) {
         self.pending.lock().closed = true;
@@ -177,7 +181,10 @@ pub(crate) fn post_entries(space: &Space, entries: Vec<FeedEntry>) -> Vec<Arc<dy
     let mut touched = Vec::new();
     for entry in entries {
         if let Some(document) = space.open_document(&entry.document.name) {
-            document.post(Item::Remote { kind: Arc::clone(&entry.document.kind), change: entry.change });
+            document.post(Item::Remote {
+                kind: Arc::clone(&entry.document.kind),
+                change: entry.change,
+            });
             touched.push(document);
         }
     }

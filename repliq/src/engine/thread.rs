@@ -4,8 +4,8 @@
 //! open documents, whoever follows the feed, whoever waits. It takes no lock
 //! that user code runs under, so no closure of a user can hold it up.
 
-use super::Space;
 use super::queue::{Job, Queue, Then, Work, post_entries};
+use super::{Space, View};
 use crate::document::{Item, OpenDocument};
 use crate::error::CommitError;
 use crate::store::{Outcome, Store, StoreError, Submission, Verdict};
@@ -24,10 +24,11 @@ pub(super) fn run(
     spaces: &super::Spaces,
     seen: &AtomicU64,
 ) {
+    let view = View::new(store.reader());
     loop {
         match queue.take(RELEASE) {
             Work::Commit(jobs) => {
-                commit(&mut store, queue, wall(), jobs);
+                commit(&mut store, &view, queue, wall(), jobs);
                 seen.fetch_max(store.last().0, Ordering::SeqCst);
             }
             Work::Idle => release(queue, spaces),
@@ -44,27 +45,29 @@ fn release(queue: &Queue, spaces: &super::Spaces) {
     }
 }
 
-fn commit(store: &mut Store, queue: &Queue, wall: Millis, jobs: Vec<Job>) {
-    let (submissions, waiting): (Vec<Submission>, Vec<(Arc<Space>, usize, Then)>) = jobs
-        .into_iter()
-        .map(|job| (job.submission, (job.space, job.bytes, job.then)))
-        .unzip();
+fn commit(store: &mut Store, view: &View, queue: &Queue, wall: Millis, jobs: Vec<Job>) {
+    let (submissions, waiting): (Vec<Submission>, Vec<(Arc<Space>, usize, Then)>) =
+        jobs.into_iter().map(|job| (job.submission, (job.space, job.bytes, job.then))).unzip();
     match store.commit(&submissions, wall) {
         Ok(outcomes) => {
             let done = waiting.into_iter().zip(submissions).zip(outcomes);
-            committed(store, queue, done.map(|(((space, _, then), s), o)| (space, then, s, o)));
+            committed(view, queue, done.map(|(((space, _, then), s), o)| (space, then, s, o)));
         }
         Err(error) => {
             let failed = submissions.into_iter().zip(waiting);
-            let failed = failed
-                .map(|(submission, (space, bytes, then))| Job { space, submission, bytes, then });
+            let failed = failed.map(|(submission, (space, bytes, then))| Job {
+                space,
+                submission,
+                bytes,
+                then,
+            });
             fail(queue, failed.collect(), error);
         }
     }
 }
 
 fn committed(
-    store: &Store,
+    view: &View,
     queue: &Queue,
     done: impl Iterator<Item = (Arc<Space>, Then, Submission, Outcome)>,
 ) {
@@ -115,7 +118,7 @@ fn committed(
             }
             (_, Submission::Release { .. }, Outcome::Released { changes, more }) => {
                 if changes.is_empty() && !more {
-                    space.holds.store(store.reader().holds(&space.name), Ordering::Relaxed);
+                    space.holds.store(view.holds(&space.name), Ordering::Relaxed);
                 }
                 touched.extend(post_entries(&space, changes));
                 if more {
@@ -133,7 +136,7 @@ fn committed(
         }
     }
     for space in spaces {
-        space.publish_head(store.reader());
+        space.publish_head(view);
     }
     for document in touched {
         document.settle();

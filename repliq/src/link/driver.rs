@@ -105,13 +105,13 @@ async fn write(mut sender: Box<dyn DynSender>, mut frames: mpsc::Receiver<Bytes>
 
 /// A read of our store that is under way.
 enum Read {
-    Feed(JoinHandle<Result<Vec<store::FeedEntry>, String>>),
+    Feed(JoinHandle<Result<(Vec<store::FeedEntry>, Position), String>>),
     Document(JoinHandle<Result<(ChangeReader, Vec<OutgoingChange>, bool), String>>),
     Summary(JoinHandle<Result<Summary, String>>, Position),
 }
 
 enum Done {
-    Feed(Vec<store::FeedEntry>),
+    Feed(Vec<store::FeedEntry>, Position),
     Document(ChangeReader, Vec<OutgoingChange>, bool),
     Summary(Summary, Position),
     Failed(String),
@@ -119,20 +119,26 @@ enum Done {
 
 impl Read {
     async fn done(&mut self) -> Done {
-        let gone = |_| Err("the read was cancelled".to_owned());
         let done = match self {
-            Self::Feed(task) => task.await.unwrap_or_else(gone).map(Done::Feed),
+            Self::Feed(task) => {
+                let read = finished(task).await;
+                read.map(|(entries, through)| Done::Feed(entries, through))
+            }
             Self::Document(task) => {
-                let read = task.await.unwrap_or_else(gone);
+                let read = finished(task).await;
                 read.map(|(reader, changes, done)| Done::Document(reader, changes, done))
             }
             Self::Summary(task, head) => {
                 let head = *head;
-                task.await.unwrap_or_else(gone).map(|summary| Done::Summary(summary, head))
+                finished(task).await.map(|summary| Done::Summary(summary, head))
             }
         };
         done.unwrap_or_else(Done::Failed)
     }
+}
+
+async fn finished<R>(task: &mut JoinHandle<Result<R, String>>) -> Result<R, String> {
+    task.await.unwrap_or_else(|_| Err("a read was cancelled".to_owned()))
 }
 
 struct Driver<'a, F> {
@@ -153,18 +159,13 @@ struct Driver<'a, F> {
 }
 
 impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
-    fn new(
-        engine: &'a Arc<Engine>,
-        frames: mpsc::Sender<Bytes>,
-        origin: Origin,
-        tell: F,
-    ) -> Self {
+    fn new(engine: &'a Arc<Engine>, frames: mpsc::Sender<Bytes>, origin: Origin, tell: F) -> Self {
         let started = Instant::now();
         let (space, commands, peer_key, role) = match origin {
             Origin::Link { space, url, commands } => {
                 let key = link_key(&url);
                 let cursor = engine.reader.cursor(&space.name, &key).ok().flatten();
-                let role = Role::Initiator { cursor: cursor.map(Position::from) };
+                let role = Role::Initiator { cursor };
                 (Some(space), Some(commands), key, role)
             }
             Origin::Listener => (None, None, Bytes::new(), Role::Acceptor),
@@ -225,11 +226,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
     }
 
     /// Waits for one thing to happen and passes it to the session.
-    async fn wait(
-        &mut self,
-        receiver: &mut dyn DynReceiver,
-        writable: bool,
-    ) -> Result<(), Ending> {
+    async fn wait(&mut self, receiver: &mut dyn DynReceiver, writable: bool) -> Result<(), Ending> {
         let deadline = self.session.deadline().map(|deadline| self.started + deadline);
         let commit = async {
             match &mut self.commit {
@@ -339,7 +336,9 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                 match sent {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return Err(lost()),
-                    Err(_) => return Err(Ending::Session(SessionError::Stalled("it takes no frames"))),
+                    Err(_) => {
+                        return Err(Ending::Session(SessionError::Stalled("it takes no frames")));
+                    }
                 }
             }
             Effect::Identify { peer, space, claim } => self.identify(peer, &space, claim),
@@ -378,8 +377,8 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
             self.peer_key = peer_key(peer);
         }
         let reader = &self.engine.reader;
-        let cursor = reader.cursor(name, &self.peer_key).ok().flatten().map(Position::from);
-        let claim_valid = claim.is_some_and(|claim| reader.is_place(name, claim.into()));
+        let cursor = reader.cursor(name, &self.peer_key).ok().flatten();
+        let claim_valid = claim.is_some_and(|claim| reader.is_place(name, claim));
         self.session.identified(Identified { head: self.head(), cursor, claim_valid });
     }
 
@@ -405,8 +404,8 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
     fn read_feed(&mut self, after: u64, max_bytes: usize) -> Result<(), Ending> {
         let Some((space, _)) = &self.space else { return Ok(()) };
         let (reader, name) = (self.engine.reader.clone(), Arc::clone(&space.name));
-        if let Some(entries) = reader.recent_feed(&name, after, max_bytes) {
-            return self.answer(Done::Feed(entries));
+        if let Some((entries, through)) = reader.recent_feed(&name, after, max_bytes) {
+            return self.answer(Done::Feed(entries, through));
         }
         let read = move || reader.feed(&name, after, max_bytes).map_err(|error| error.to_string());
         self.reads.push(Read::Feed(tokio::task::spawn_blocking(read)));
@@ -439,17 +438,16 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
             let (named, mut changes) = match (going_on, after) {
                 (Some(going_on), None) => going_on,
                 (_, after) => {
-                    let info = reader.document(&name, &document).map_err(fail)?;
-                    let info = info.ok_or("a document is gone")?;
+                    let stored = reader.document(&name, &document).map_err(fail)?;
+                    let stored = stored.ok_or("a document is gone")?;
+                    let info = &stored.info;
                     let named = DocumentName { name: info.name.clone(), kind: info.kind.clone() };
-                    let after = after.unwrap_or_default();
-                    (named, reader.changes(&name, info.num, &after).map_err(fail)?)
+                    (named, stored.changes(&after.unwrap_or_default()).map_err(fail)?)
                 }
             };
             let chunk = changes.next_chunk(max_bytes).map_err(|error| error.to_string())?;
             let done = chunk.is_empty();
-            let outgoing =
-                |change| OutgoingChange { document: named.clone(), change, skip: false };
+            let outgoing = |change| OutgoingChange { document: named.clone(), change, skip: false };
             Ok((changes, chunk.into_iter().map(outgoing).collect(), done))
         };
         self.reads.push(Read::Document(tokio::task::spawn_blocking(read)));
@@ -459,12 +457,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
     fn answer(&mut self, done: Done) -> Result<(), Ending> {
         let now = self.now();
         match done {
-            Done::Feed(entries) => {
-                let Some((space, _)) = &self.space else { return Ok(()) };
-                let through = entries.last().map_or(Position::default(), |last| Position {
-                    epoch: self.engine.reader.epoch_of(&space.name, last.n).0,
-                    number: last.n.0,
-                });
+            Done::Feed(entries, through) => {
                 let outgoing = |entry: store::FeedEntry| OutgoingChange {
                     document: DocumentName {
                         name: Arc::clone(&entry.document.name),

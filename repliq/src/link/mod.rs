@@ -97,7 +97,8 @@ impl Link {
             refused: Mutex::default(),
             peer_volatile: false.into(),
         });
-        let supervisor = Supervisor { shared: Arc::clone(&shared), engine, space, transport, endpoint };
+        let supervisor =
+            Supervisor { shared: Arc::clone(&shared), engine, space, transport, endpoint };
         tokio::spawn(supervisor.run());
         Ok(Self { shared })
     }

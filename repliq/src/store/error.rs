@@ -8,7 +8,7 @@ use repliq_core::{StorageError, StorageErrorKind};
 /// Why a store does not open, read or commit.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum StoreError {
+pub enum StoreError {
     /// The backend failed, or what it holds is damaged.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -17,7 +17,12 @@ pub(crate) enum StoreError {
     NotAStore,
     /// The store was written by a later version of Repliq. Nothing was changed.
     #[error("the store has format {found}, this program knows up to {supported}: upgrade it")]
-    NewerFormat { found: u16, supported: u16 },
+    NewerFormat {
+        /// The format it was written in.
+        found: u16,
+        /// The newest format this program knows.
+        supported: u16,
+    },
     /// A commit may or may not have become durable, and trying again failed.
     #[error("the store lost track of what is durable: close it and open it again")]
     Broken,

@@ -175,6 +175,11 @@ pub(super) fn cursor(space: SpaceNum, peer: &[u8]) -> Vec<u8> {
     named(Family::Cursor, &[space.0.into()], peer)
 }
 
+/// A value kept by name, without sync.
+pub(crate) fn named_value(name: &str) -> Vec<u8> {
+    named(Family::NamedState, &[], name.as_bytes())
+}
+
 pub(super) fn lease(space: SpaceNum, replica: ReplicaId) -> Vec<u8> {
     named(Family::Lease, &[space.0.into()], replica.as_bytes())
 }

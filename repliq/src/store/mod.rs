@@ -24,12 +24,13 @@ mod submission;
 mod writer;
 
 pub(crate) use changes::ChangeReader;
-pub(crate) use error::StoreError;
+pub use error::StoreError;
 pub(crate) use heads::Heads;
+pub(crate) use key::named_value as named_value_key;
+pub(crate) use open::claim_for_named_values;
 pub(crate) use reader::StoreReader;
 pub(crate) use record::{
-    DocumentInfo, DocumentNum, Epoch, FeedNumber, Head, LeaseRecord, MAX_NAME_BYTES, Position,
-    ReplicaNum, SpaceNum,
+    DocumentInfo, DocumentNum, Epoch, FeedNumber, LeaseRecord, MAX_NAME_BYTES, Position, SpaceNum,
 };
 pub(crate) use refusal::{Refusal, Verdict};
 pub(crate) use submission::{

@@ -52,6 +52,23 @@ pub(super) fn open(
     Ok(published)
 }
 
+/// Prepares a backend for values kept by name: the format record to write with
+/// the first of them, or nothing if it is there.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn claim_for_named_values(
+    backend: &dyn StorageBackend,
+) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+    match backend.get(&key::format())? {
+        Some(value) => check_format(&value).map(|()| None),
+        None if backend.scan(&[], None, 1)?.is_empty() => {
+            Ok(Some((key::format(), format_value(FORMAT))))
+        }
+        None => Err(StoreError::NotAStore),
+    }
+}
+
 fn check_format(value: &[u8]) -> Result<(), StoreError> {
     match read_format(value) {
         None | Some(0) => Err(StoreError::NotAStore),

@@ -106,6 +106,26 @@ impl StoreReader {
         }
     }
 
+    /// As [`StoreReader::feed`], if memory has them all: it never waits for the
+    /// backend.
+    pub(crate) fn recent_feed(
+        &self,
+        space: SpaceNum,
+        after: FeedNumber,
+        max_bytes: usize,
+        max_items: usize,
+    ) -> Option<Vec<FeedEntry>> {
+        let published = self.shared.published.read();
+        let mut page = Page { entries: Vec::new(), left: max_bytes, max_items };
+        page.fill(published.ring.after(space, after)?.cloned());
+        Some(page.entries)
+    }
+
+    /// Whether changes of a space wait for their time.
+    pub(crate) fn holds(&self, space: SpaceNum) -> bool {
+        self.of_space(space, |space| space.record.held.changes > 0).unwrap_or(false)
+    }
+
     /// The feed's records after `after`, up to `head`: at least one.
     fn stored_feed(
         &self,

@@ -138,7 +138,7 @@ pub(super) struct DocumentRecord {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct SnapshotRecord {
     pub(super) version: Version,
-    pub(super) declared: Version,
+    pub(super) unsaid: Version,
     pub(super) bytes: u64,
     pub(super) chunks: u64,
     pub(super) generation: u64,

@@ -34,7 +34,7 @@ impl Stage<'_> {
         let chunks = snapshot.bytes.chunks(CHUNK_BYTES);
         let record = SnapshotRecord {
             version: snapshot.version.clone(),
-            declared: snapshot.declared.clone(),
+            unsaid: snapshot.unsaid.clone(),
             bytes: snapshot.bytes.len() as u64,
             chunks: chunks.len() as u64,
             generation: old.as_ref().map_or(1, |old| old.generation.saturating_add(1)),
@@ -86,7 +86,7 @@ fn look(shared: &Shared, place: Place) -> Result<Look, StorageError> {
     Ok(match chunks(shared, space, document, &record)? {
         Some(bytes) => Look::Settled(Some(Snapshot {
             version: record.version,
-            declared: record.declared,
+            unsaid: record.unsaid,
             bytes: bytes.into(),
         })),
         None => Look::Moving,

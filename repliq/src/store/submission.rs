@@ -69,8 +69,8 @@ pub(crate) enum Skew {
 pub(crate) struct Snapshot {
     /// The changes it covers.
     pub(crate) version: Version,
-    /// What its author declared to be stable at that moment.
-    pub(crate) declared: Version,
+    /// What its author unsaid to be stable at that moment.
+    pub(crate) unsaid: Version,
     /// The state, as its author encoded it.
     pub(crate) bytes: Bytes,
 }
