@@ -391,7 +391,7 @@ impl FrameReceiver for TwinReceiver {
         let frame = if self.discards() { None } else { self.next().await };
         if let Some(frame) = frame {
             self.received += 1;
-            if self.has(Bug::DeliversTwice) && self.received % 10 == 0 {
+            if self.has(Bug::DeliversTwice) && self.received.is_multiple_of(10) {
                 self.again = Some(frame.clone());
             }
             return Ok(Some(frame));

@@ -64,7 +64,9 @@ async fn a_stalled_handshake_is_dropped_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_stalled_handshakes_than_are_run_at_a_time_delay_nobody() {
-    let (mut listener, at) = listener(&WebSocket::new()).await;
+    // Longer than the test waits: only giving way can help.
+    let transport = WebSocket::new().handshake_timeout(Duration::from_secs(600));
+    let (mut listener, at) = listener(&transport).await;
     let mut stalled = Vec::new();
     for _ in 0..300 {
         stalled.push(tcp(&at).await);
@@ -78,7 +80,8 @@ async fn more_stalled_handshakes_than_are_run_at_a_time_delay_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_a_listener_ends_its_handshakes() {
-    let (mut listener, at) = listener(&WebSocket::new()).await;
+    let transport = WebSocket::new().handshake_timeout(Duration::from_secs(600));
+    let (mut listener, at) = listener(&transport).await;
     let mut raw = tcp(&at).await;
     tokio::time::timeout(Duration::from_millis(20), listener.accept()).await.unwrap_err();
     listener.close().await.unwrap();
