@@ -5,13 +5,13 @@ use super::world::{Time, World, check_same};
 use crate::case::{CaseResult, Failure, Rng};
 use repliq_core::{Crdt, Effects, OpReader, decode, encode};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 
 /// A state decodes to a state with the same bytes and the same view, at every age.
 pub(super) fn a_state_survives_encoding<H: CrdtHarness>(harness: &H, rng: &mut Rng) -> CaseResult {
     for round in 0..ROUNDS {
         let time = if round == 0 { Time::Late } else { Time::ordinary(rng) };
-        let world = World::lived(harness, rng, time, round * 4)?;
+        let world = World::lived(harness, rng, time, round * 3)?;
         for peer in &world.peers {
             let decoded = decode(&encode(&peer.state))?;
             world.check_same("a state and its decoded copy", &peer.state, &decoded)?;

@@ -5,7 +5,7 @@ use super::world::{Time, World};
 use crate::case::{CaseResult, Failure, Rng};
 use repliq_core::{Crdt, Dot, Effects, Hlc, ReplicaId, Stamp, Transaction, encode};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 
 /// A transaction, and changes of others, taken back as a whole.
 pub(super) fn rollback_leaves_no_trace<H: CrdtHarness>(harness: &H, rng: &mut Rng) -> CaseResult {
