@@ -219,3 +219,113 @@ fn rehash<K: Hash, E>(slots: &[Option<Slot<K, E>>], hasher: &Seeded, number: u32
     let slot = slots.get(number as usize).and_then(Option::as_ref);
     slot.map_or(0, |slot| hasher.hash_one(&slot.key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u8, u32),
+        Drop(u8),
+        Reserve(usize),
+        RetainBelow(u32),
+        UndoAll,
+    }
+
+    enum Undo {
+        Inserted(u32),
+        Replaced(u32, u32),
+        Taken(u32, u8, u32),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            8 => (0_u8..40, 0_u32..1000).prop_map(|(key, entry)| Step::Set(key, entry)),
+            4 => (0_u8..40).prop_map(Step::Drop),
+            1 => (0_usize..100).prop_map(Step::Reserve),
+            1 => (0_u32..1000).prop_map(Step::RetainBelow),
+            1 => Just(Step::UndoAll),
+        ];
+        prop::collection::vec(step, 0..200)
+    }
+
+    fn set(keyed: &mut Keyed<u8, u32>, key: u8, entry: u32) -> Undo {
+        match keyed.locate(&key) {
+            Ok(slot) => {
+                Undo::Replaced(slot, std::mem::replace(keyed.entry_mut(slot).unwrap(), entry))
+            }
+            Err(absent) => Undo::Inserted(keyed.insert(absent, key, entry).unwrap()),
+        }
+    }
+
+    fn undo(keyed: &mut Keyed<u8, u32>, undo: Undo) {
+        match undo {
+            Undo::Inserted(slot) => drop(keyed.take(slot)),
+            Undo::Replaced(slot, old) => *keyed.entry_mut(slot).unwrap() = old,
+            Undo::Taken(slot, key, entry) => keyed.put_back(slot, key, entry),
+        }
+    }
+
+    /// The invariants that stand on the type.
+    fn check(keyed: &Keyed<u8, u32>, model: &BTreeMap<u8, u32>) {
+        assert_eq!(keyed.len(), model.len());
+        let held: BTreeMap<_, _> = keyed.iter().map(|slot| (slot.key, slot.entry)).collect();
+        assert_eq!(&held, model);
+        for key in 0..40 {
+            assert_eq!(keyed.get(&key), model.get(&key));
+        }
+        let vacant = keyed.slots.iter().filter(|slot| slot.is_none()).count();
+        let mut free = keyed.free.clone();
+        free.sort_unstable();
+        free.dedup();
+        assert_eq!((free.len(), keyed.free.len()), (vacant, vacant));
+        assert!(free.iter().all(|&slot| keyed.at(slot).is_none()));
+    }
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_naive_map_holds_and_undoes_exactly(steps in steps()) {
+            let (mut keyed, mut model) = (Keyed::default(), BTreeMap::new());
+            let (mut undos, mut before) = (Vec::new(), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Set(key, entry) => {
+                        undos.push(set(&mut keyed, key, entry));
+                        model.insert(key, entry);
+                    }
+                    Step::Drop(key) => {
+                        if let Ok(slot) = keyed.locate(&key) {
+                            let (key, entry) = keyed.take(slot).unwrap();
+                            undos.push(Undo::Taken(slot, key, entry));
+                        }
+                        model.remove(&key);
+                    }
+                    Step::Reserve(keys) => keyed.reserve(keys),
+                    Step::RetainBelow(limit) => {
+                        keyed.retain(|_, entry| *entry < limit);
+                        model.retain(|_, entry| *entry < limit);
+                        undos.clear();
+                        before = model.clone();
+                    }
+                    Step::UndoAll => {
+                        undos.drain(..).rev().for_each(|step| undo(&mut keyed, step));
+                        model = before.clone();
+                    }
+                }
+                check(&keyed, &model);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_keys_hash_differently_from_table_to_table() {
+        let (one, other) = (Keyed::<u8, ()>::default(), Keyed::<u8, ()>::default());
+        let hashes =
+            |keyed: &Keyed<u8, ()>| (0..4_u8).map(|key| keyed.hasher.hash_one(key)).collect();
+        let (one, other): (Vec<_>, Vec<_>) = (hashes(&one), hashes(&other));
+        assert_ne!(one, other);
+    }
+}
