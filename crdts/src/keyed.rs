@@ -13,7 +13,7 @@ use std::hash::{BuildHasher, Hash};
 /// A map from `K` to `E` in numbered slots.
 ///
 /// Invariants: `table` holds the number of every occupied slot once, under the
-/// hash of its key; `free` holds the number of every vacant slot once.
+/// hash of its key; `free` holds the number of every vacant slot.
 #[derive(Clone)]
 pub(crate) struct Keyed<K, E> {
     table: HashTable<u32>,
@@ -130,11 +130,7 @@ impl<K: Hash + Eq, E> Keyed<K, E> {
     /// Holds a key that [`Keyed::locate`] just said is absent, and returns its
     /// slot. Amortised O(1).
     pub(crate) fn insert(&mut self, absent: Absent, key: K, entry: E) -> Result<u32, Full> {
-        let next = u32::try_from(self.slots.len());
-        let slot = match (self.free.pop(), next) {
-            (Some(slot), _) | (None, Ok(slot)) => slot,
-            (None, Err(_)) => return Err(Full),
-        };
+        let slot = self.vacant().ok_or(Full)?;
         self.occupy(absent.hash, slot, Slot { key, entry });
         Ok(slot)
     }
@@ -168,11 +164,20 @@ impl<K: Hash + Eq, E> Keyed<K, E> {
     pub(crate) fn put_back(&mut self, slot: u32, key: K, entry: E) {
         if self.free.last() == Some(&slot) {
             self.free.pop();
-        } else {
-            self.free.retain(|&vacant| vacant != slot);
         }
         let hash = self.hasher.hash_one(&key);
         self.occupy(hash, slot, Slot { key, entry });
+    }
+
+    /// A vacant slot, or a new one at the end. A number in `free` is stale when
+    /// its slot was put back after others were vacated.
+    fn vacant(&mut self) -> Option<u32> {
+        while let Some(slot) = self.free.pop() {
+            if self.at(slot).is_none() {
+                return Some(slot);
+            }
+        }
+        u32::try_from(self.slots.len()).ok()
     }
 
     fn occupy(&mut self, hash: u64, slot: u32, contents: Slot<K, E>) {
@@ -318,6 +323,25 @@ mod tests {
                 check(&keyed, &model);
             }
         }
+    }
+
+    #[test]
+    fn what_is_put_back_after_others_were_dropped_is_not_overwritten() {
+        let mut keyed = Keyed::default();
+        for key in 0..3 {
+            set(&mut keyed, key, 0);
+        }
+        let slot = keyed.locate(&0).ok().unwrap();
+        keyed.take(slot);
+        keyed.retain(|key, _| *key != 1);
+        keyed.put_back(slot, 0, 7);
+        for key in 3..6 {
+            set(&mut keyed, key, 0);
+        }
+        let held: BTreeMap<_, _> = keyed.iter().map(|slot| (slot.key, slot.entry)).collect();
+        assert_eq!(held, [(0, 7), (2, 0), (3, 0), (4, 0), (5, 0)].into());
+        assert_eq!(keyed.len(), 5);
+        assert!(held.keys().all(|key| keyed.get(key).is_some()));
     }
 
     #[test]

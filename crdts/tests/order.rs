@@ -169,6 +169,17 @@ fn what_was_pruned_there_goes_here_too_and_is_told_and_taken_back() {
     assert_eq!((encode(&behind), behind.len()), (before, 1));
 }
 
+#[test]
+fn what_has_not_been_seen_there_stays_also_past_four_billion_slots() {
+    let (dot, seen) = ((1 << 32) + 5, (1 << 32) + 3);
+    let mut map = map_of(&[(stamp(4, 1, dot), Some(7))]);
+    let (mine, theirs) = (version(&[(1, dot + 1)]), version(&[(1, seen)]));
+    map.join(&mine, Map::default(), &theirs, &mut Effects::silent());
+    assert_eq!(map.get(&1), Some(&7));
+    map.join(&mine, Map::default(), &mine, &mut Effects::silent());
+    assert!(map.is_empty());
+}
+
 type Row = (u8, u32, u64, u64, Option<u16>);
 
 fn read(replicas: &[u8], earliest: u64, rows: &[Row]) -> Option<Map> {
