@@ -21,8 +21,17 @@ pub(crate) enum Goal {
     Frame(u64),
 }
 
+/// Who waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Who {
+    /// The caller of [`Session::synced`](crate::Session::synced) with this id.
+    Caller(u64),
+    /// The session, before it trusts the peer's feed.
+    Trust,
+}
+
 struct Waiter {
-    id: u64,
+    who: Who,
     /// How much of our own feed the peer must hold.
     own: u64,
     goal: Goal,
@@ -42,8 +51,8 @@ pub(crate) struct Goals {
 }
 
 impl Goals {
-    pub(crate) fn add(&mut self, id: u64, own: u64, goal: Goal) {
-        self.waiters.push(Waiter { id, own, goal });
+    pub(crate) fn add(&mut self, who: Who, own: u64, goal: Goal) {
+        self.waiters.push(Waiter { who, own, goal });
     }
 
     /// Takes in where the peer's feed ended when it said hello.
@@ -77,7 +86,7 @@ impl Goals {
     /// Removes and gives the waiters whose goals are reached, when the peer has
     /// acknowledged our feed up to `acked`, and its own feed is durable here up
     /// to `number` and `frame`.
-    pub(crate) fn reached(&mut self, acked: u64, number: Option<u64>, frame: u64) -> Vec<u64> {
+    pub(crate) fn reached(&mut self, acked: u64, number: Option<u64>, frame: u64) -> Vec<Who> {
         let reached = |waiter: &mut Waiter| {
             let theirs = match waiter.goal {
                 Goal::Number(goal) => number.is_some_and(|held| held >= goal),
@@ -86,7 +95,7 @@ impl Goals {
             };
             theirs && acked >= waiter.own
         };
-        self.waiters.extract_if(.., reached).map(|waiter| waiter.id).collect()
+        self.waiters.extract_if(.., reached).map(|waiter| waiter.who).collect()
     }
 
     fn turn(&mut self, from: Goal, to: Goal) {

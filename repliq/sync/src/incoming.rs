@@ -20,6 +20,18 @@ pub(crate) struct Gathered {
     pub(crate) bytes: usize,
 }
 
+/// The peer does not know the cursor we have of its feed: it was restored from a
+/// backup, and lacks changes that came from it. No new cursor is saved until it
+/// has them back and its feed has passed them. Otherwise the new cursor would
+/// vouch, in a later session, for changes that the peer never got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// Until the peer has acknowledged our feed up to this number.
+    Acked(u64),
+    /// Until it has replied after that.
+    Replied,
+}
+
 pub(crate) struct Incoming {
     /// The number the next frame must have.
     next_frame: u64,
@@ -41,6 +53,8 @@ pub(crate) struct Incoming {
     pub(crate) ack: Option<u64>,
     /// A change was refused: the cursor must not pass it.
     pub(crate) stuck: bool,
+    /// The peer may have lost what it gave us; see [`Doubt`].
+    pub(crate) doubt: Option<Doubt>,
     fragments: Vec<u8>,
 }
 
@@ -60,6 +74,7 @@ impl Incoming {
             durable_frame: 0,
             ack: None,
             stuck: false,
+            doubt: None,
             fragments: Vec::new(),
         }
     }

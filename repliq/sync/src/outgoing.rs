@@ -19,8 +19,9 @@ pub(crate) const WINDOW_BYTES: usize = 2 << 20;
 pub(crate) const WINDOW_FRAMES: usize = 256;
 /// What one message of changes is filled up to.
 pub(crate) const FILL_BYTES: usize = 128 << 10;
-/// Skipped feed entries are told to the peer at the latest after this many.
-const SKIPPED: u64 = 1024;
+/// Skipped feed entries are told to the peer at the latest after this many: so
+/// many are read again at most when a connection breaks.
+const SKIPPED: u64 = 64;
 /// The tables start anew past this many names, so that they stay bounded.
 pub(crate) const TABLE: usize = 4096;
 /// The tables start anew past this many bytes of names.
@@ -218,7 +219,7 @@ impl Outgoing {
         None
     }
 
-    /// Tells the rest, at the end of a session.
+    /// Tells the rest, before a reply and at the end of a session.
     pub(crate) fn last_untold(&mut self) -> Option<u64> {
         let untold = self.sent.number.saturating_sub(self.told);
         self.told = self.sent.number;

@@ -9,8 +9,8 @@ mod handle;
 
 use crate::contract::{Config, Effect, Identified, Phase, Role, Verdict};
 use crate::error::{Farewell, SessionError};
-use crate::goals::{Goal, Goals};
-use crate::incoming::{Gathered, Incoming};
+use crate::goals::{Goal, Goals, Who};
+use crate::incoming::{Doubt, Gathered, Incoming};
 use crate::message::{Hello, MAX_REFUSED, Message, Position, RefusedChange};
 use crate::outgoing::{FILL_BYTES, Mode, Outgoing, OutgoingChange};
 use crate::output::{MAX_FRAME, Output};
@@ -119,6 +119,8 @@ impl Session {
             if place.number > 0 {
                 self.outgoing.skip_after = 0;
             }
+        } else if self.claimed.is_some() {
+            self.incoming.doubt = Some(Doubt::Acked(self.greeted.number));
         }
         match hello.cursor {
             Some(claim) if obviously_valid(claim, self.greeted) => {
@@ -252,7 +254,7 @@ impl Session {
         // be on its way already does not.
         let answered = matches!(self.config.role, Role::Initiator { .. }) && !self.polled;
         let goal = if answered { Goal::Hello } else { Goal::NextProbe };
-        self.goals.add(id, head.number, goal);
+        self.goals.add(Who::Caller(id), head.number, goal);
         if matches!(self.stage, Stage::Open(_)) {
             self.ask(now);
         }
@@ -325,7 +327,7 @@ impl Session {
             if writable {
                 self.pump(now);
             }
-            self.check_goals();
+            self.check_goals(now);
         }
         std::mem::take(&mut self.output.effects)
     }
@@ -361,7 +363,7 @@ impl Session {
         }
         let Gathered { arrivals, cursor, frame, bytes } =
             std::mem::take(&mut self.incoming.gathered);
-        let cursor = cursor.filter(|_| !self.incoming.stuck);
+        let cursor = cursor.filter(|_| !self.incoming.stuck && self.incoming.doubt.is_none());
         if arrivals.is_empty() {
             self.incoming.durable = self.incoming.position;
             self.output.effects.extend(cursor.map(Effect::SaveCursor));
@@ -441,15 +443,18 @@ impl Session {
             let after = self.outgoing.sent.number;
             self.output.effects.push(Effect::ReadFeed { after, max_bytes: FILL_BYTES });
         }
-        if let Some(advance) = self.outgoing.untold() {
-            self.send_advance(advance);
-        }
-        while let Some((token, number)) = self.outgoing.probes.front().copied() {
-            if number > self.outgoing.sent.number {
-                break;
+        let mut advance = self.outgoing.untold();
+        let sent = self.outgoing.sent.number;
+        while let Some((token, _)) =
+            self.outgoing.probes.pop_front_if(|(_, number)| *number <= sent)
+        {
+            if let Some(advance) = advance.take().or_else(|| self.outgoing.last_untold()) {
+                self.send_advance(advance);
             }
-            self.outgoing.probes.pop_front();
             self.output.send(&Message::Reply(token));
+        }
+        if let Some(advance) = advance {
+            self.send_advance(advance);
         }
     }
 
@@ -468,14 +473,27 @@ impl Session {
         });
     }
 
-    fn check_goals(&mut self) {
+    fn check_goals(&mut self, now: Duration) {
         if !matches!(self.outgoing.mode, Mode::Feeding) {
             return;
         }
         let acked = self.outgoing.acked();
         let durable = self.incoming.durable.map(|place| place.number);
-        let reached = self.goals.reached(acked, durable, self.incoming.durable_frame);
-        self.output.effects.extend(reached.into_iter().map(Effect::Synced));
+        for who in self.goals.reached(acked, durable, self.incoming.durable_frame) {
+            match who {
+                Who::Caller(id) => self.output.effects.push(Effect::Synced(id)),
+                Who::Trust => {
+                    self.incoming.doubt = None;
+                    self.incoming.gathered.cursor = self.incoming.position;
+                    self.commit_gathered();
+                }
+            }
+        }
+        if matches!(self.incoming.doubt, Some(Doubt::Acked(number)) if acked >= number) {
+            self.incoming.doubt = Some(Doubt::Replied);
+            self.goals.add(Who::Trust, 0, Goal::NextProbe);
+            self.ask(now);
+        }
         if let Stage::Open(hello) = &self.stage {
             let current = durable.is_some_and(|held| held >= hello.head.number);
             if current && acked >= self.outgoing.head.number {

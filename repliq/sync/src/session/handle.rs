@@ -30,6 +30,10 @@ impl Session {
             // The hello once more: connections that repeat frames are harmless.
             return Ok(());
         }
+        if matches!(self.stage, Stage::Identifying(_)) {
+            let why = "a frame was passed in before the peer was identified";
+            return Err(SessionError::Store(why.into()));
+        }
         let decoded = decode_frame(frame)?;
         if self.incoming.count(decoded.number)? {
             self.handle(decoded.number, &decoded.message, frame, now)?;
@@ -159,6 +163,7 @@ impl Session {
                 // The peer found our cursor in its feed: it still has all that it gave us.
                 if self.claimed == Some(place) && place.number > 0 {
                     self.outgoing.skip_after = 0;
+                    self.incoming.doubt = None;
                 }
             }
             Some(before) if place.number >= before.number => {}
