@@ -54,7 +54,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// Decodes a value that takes up all of `bytes`.
 ///
 /// Nesting is limited to [`MAX_NESTING`] levels, and no more elements are
-/// visited than the input has bytes, so time and memory are bounded by the
+/// visited than the input has bytes a level, so time and memory are bounded by the
 /// input. (A sequence of values of zero bytes must not be longer than that.)
 ///
 /// # Errors
@@ -66,7 +66,10 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 
 /// Decodes a value from the start of `bytes` and returns it with what follows.
 pub(crate) fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
-    let limits = Limits::new(MAX_NESTING, bytes.len().saturating_add(16));
+    // A byte belongs to at most one element a level: a pair in a list is counted
+    // as itself and for its parts. So no value that has bytes runs out.
+    let elements = bytes.len().saturating_add(16).saturating_mul(MAX_NESTING);
+    let limits = Limits::new(MAX_NESTING, elements);
     let mut inner = postcard::Deserializer::from_bytes(bytes);
     let value = T::deserialize(Bounded::new(&mut inner, &limits)).map_err(|error| {
         limits.exceeded().unwrap_or(match error {
@@ -180,6 +183,12 @@ mod tests {
         assert!(decode::<Vec<u64>>(&bytes).is_err());
         assert_eq!(decode::<Vec<()>>(&bytes), Err(DecodeError::TooLong));
         assert!(decode::<String>(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_list_of_small_structures_is_within_the_bounds() {
+        let pairs = vec![(1_u8, (true, 2_u8)); 1000];
+        assert_eq!(decode::<Vec<(u8, (bool, u8))>>(&encode(&pairs)), Ok(pairs));
     }
 
     #[test]

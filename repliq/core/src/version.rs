@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 /// which. A replica of which nothing is held has no entry, so equal knowledge
 /// means equal values and equal bytes.
 #[derive(Clone, Default, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<ReplicaId, u64>")]
 pub struct Version(BTreeMap<ReplicaId, u64>);
 
 impl Version {
@@ -84,6 +85,14 @@ impl Version {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl From<BTreeMap<ReplicaId, u64>> for Version {
+    /// Entries of 0, which nobody honest writes, are left out.
+    fn from(mut entries: BTreeMap<ReplicaId, u64>) -> Self {
+        entries.retain(|_, count| *count > 0);
+        Self(entries)
     }
 }
 
