@@ -6,7 +6,8 @@ fn the_same_change_again_is_a_duplicate_also_within_a_batch_and_after_reopening(
     let backend = Probe::of(Map::new());
     let mut store = open(&backend);
     let change = Pen::new(1).write(b"x");
-    let twice = [change.clone(), change.clone()];
+    let again = change.clone();
+    let twice = [change.clone(), again];
     assert_eq!(bring(&mut store, Skew::Hold, &twice), [applied(1), Verdict::Duplicate]);
     assert_eq!(bring(&mut store, Skew::Hold, &twice), [Verdict::Duplicate, Verdict::Duplicate]);
     let mut store = open_as(&backend, 2);

@@ -124,7 +124,10 @@ fn a_store_that_does_not_know_what_is_durable_refuses_everything() {
         let second = local("d", pen.write(b"x"));
         let error = store.commit(std::slice::from_ref(&second), WALL).unwrap_err();
         assert!(matches!(error, StoreError::Broken) && error.to_string().contains("open it again"));
-        assert!(matches!(store.commit(&[second.clone()], WALL), Err(StoreError::Broken)));
+        assert!(matches!(
+            store.commit(std::slice::from_ref(&second), WALL),
+            Err(StoreError::Broken)
+        ));
         assert!(matches!(reader.heads(num, doc), Err(StoreError::Broken)));
         assert!(matches!(reader.snapshot(num, doc), Err(StoreError::Broken)));
         assert!(matches!(reader.feed(num, FeedNumber(0), 9, 9), Err(StoreError::Broken)));

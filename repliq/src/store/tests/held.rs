@@ -62,11 +62,11 @@ fn held_changes_are_released_only_as_far_as_their_time_has_come() {
 fn a_release_of_many_comes_in_bounded_pieces_in_causal_order() {
     let mut store = open(&Probe::of(Map::new()));
     // Each answers the one before, and they are found in the wrong order.
-    let mut changes = vec![Pen::new(250).at(LATER)];
-    for byte in (1..250).rev() {
+    let mut changes = vec![Pen::new(150).at(LATER)];
+    for byte in (1..150).rev() {
         changes.push(Pen::new(byte).after(&[(id(byte + 1), 1)]));
     }
-    let mut pen = Pen::new(251);
+    let mut pen = Pen::new(151);
     changes.push(pen.after(&[(id(1), 1)]));
     changes.extend((0..1_500).map(|_| pen.write(b"x")));
     assert!(bring(&mut store, Skew::Hold, &changes).iter().all(|v| *v == Verdict::Held));
