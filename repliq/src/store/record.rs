@@ -187,10 +187,6 @@ impl Record for ReplicaId {
     const FAMILY: Family = Family::Replica;
 }
 
-impl Record for SpaceNum {
-    const FAMILY: Family = Family::SpaceName;
-}
-
 impl Record for SpaceRecord {
     const FAMILY: Family = Family::Space;
 
