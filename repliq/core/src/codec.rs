@@ -1,6 +1,7 @@
 //! Postcard with bounds: how everything of Repliq is written and read.
 
 use crate::bounded::{Bounded, Limits};
+use crate::nested::{Levels, Nested};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -51,6 +52,29 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     out
 }
 
+/// As [`encode_into`], for values that a user made: what [`decode`] would not
+/// take for its nesting is refused, however deep it is. `out` then holds any
+/// part of it.
+///
+/// # Errors
+/// [`DecodeError::TooDeep`], or [`DecodeError::Invalid`] when the value does not
+/// serialize.
+pub fn try_encode_into<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    let levels = Levels::new();
+    let taken = std::mem::take(out);
+    match postcard::to_extend(&Nested::new(value, &levels), taken) {
+        Ok(encoded) => {
+            *out = encoded;
+            Ok(())
+        }
+        Err(_) if levels.exceeded() => Err(DecodeError::TooDeep),
+        Err(_) => Err(DecodeError::Invalid("its type does not serialize it")),
+    }
+}
+
 /// Decodes a value that takes up all of `bytes`.
 ///
 /// Nesting is limited to [`MAX_NESTING`] levels, and no more elements are
@@ -64,12 +88,29 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     if rest.is_empty() { Ok(value) } else { Err(DecodeError::Trailing(rest.len())) }
 }
 
+/// As [`decode`], for the state of a document: it has its own levels around
+/// those of the values in it, so twice as many are let in.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, rest) = decode_within(bytes, 2 * MAX_NESTING)?;
+    if rest.is_empty() { Ok(value) } else { Err(DecodeError::Trailing(rest.len())) }
+}
+
 /// Decodes a value from the start of `bytes` and returns it with what follows.
 pub(crate) fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
+    decode_within(bytes, MAX_NESTING)
+}
+
+fn decode_within<T: DeserializeOwned>(
+    bytes: &[u8],
+    nesting: usize,
+) -> Result<(T, &[u8]), DecodeError> {
     // A byte belongs to at most one element a level: a pair in a list is counted
     // as itself and for its parts. So no value that has bytes runs out.
-    let elements = bytes.len().saturating_add(16).saturating_mul(MAX_NESTING);
-    let limits = Limits::new(MAX_NESTING, elements);
+    let elements = bytes.len().saturating_add(16).saturating_mul(nesting);
+    let limits = Limits::new(nesting, elements);
     let mut inner = postcard::Deserializer::from_bytes(bytes);
     let value = T::deserialize(Bounded::new(&mut inner, &limits)).map_err(|error| {
         limits.exceeded().unwrap_or(match error {
@@ -174,6 +215,34 @@ mod tests {
     fn a_value_nested_a_million_deep_is_refused() {
         let bytes = vec![2_u8; 1_000_000];
         assert_eq!(decode::<Nested>(&bytes), Err(DecodeError::TooDeep));
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_what_can_be_read_can_be_written(
+            steps in prop::collection::vec(0_u8..4, 0..45)
+        ) {
+            let wrap = |inner: Nested, step: &u8| match step {
+                0 => Nested::List(vec![inner]),
+                1 => Nested::Boxed(Box::new(inner)),
+                2 => Nested::Maybe(Some(Box::new(inner))),
+                _ => Nested::Pair { left: Box::new(inner), text: String::new() },
+            };
+            let value = steps.iter().fold(Nested::Leaf(1), wrap);
+            let mut written = vec![7];
+            let result = try_encode_into(&value, &mut written);
+            match decode::<Nested>(&encode(&value)) {
+                Ok(_) => {
+                    prop_assert_eq!(result, Ok(()));
+                    prop_assert_eq!(&written[1..], encode(&value));
+                }
+                Err(error) => {
+                    prop_assert_eq!(&error, &DecodeError::TooDeep);
+                    prop_assert_eq!(result, Err(error));
+                    prop_assert_eq!(decode_state::<Nested>(&encode(&value)), Ok(value));
+                }
+            }
+        }
     }
 
     #[test]

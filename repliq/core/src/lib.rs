@@ -15,6 +15,7 @@ mod crdt;
 mod endpoint;
 pub mod erased;
 mod id;
+mod nested;
 mod saved;
 mod standalone;
 mod transport;
@@ -24,7 +25,9 @@ mod version;
 pub use backend::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
 pub use change::{Chain, Change, ChangeHeader, KeyId, MAX_CHANGE_BYTES, MAX_CHANGE_SLOTS};
 pub use clock::{Clock, Hlc, MAX_CLOCK_SKEW, Millis};
-pub use codec::{DecodeError, MAX_NESTING, OpReader, decode, encode, encode_into};
+pub use codec::{
+    DecodeError, MAX_NESTING, OpReader, decode, decode_state, encode, encode_into, try_encode_into,
+};
 pub use crdt::{Crdt, CrdtError, EditError, Effects};
 pub use endpoint::{DEFAULT_SPACE, Endpoint};
 pub use id::{Dot, ReplicaId, Stamp};

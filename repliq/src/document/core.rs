@@ -24,8 +24,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// An op of at most this many bytes cannot be nested too deeply: each level
-/// takes at least one.
+/// An op of at most this many bytes is not decoded again to be sure that it can
+/// be: a type that reads deeper than it writes does not get far in so few.
 const SURELY_SHALLOW: usize = repliq_core::MAX_NESTING / 2;
 
 /// An open document of whatever type, as the storage thread sees it.
@@ -68,22 +68,18 @@ impl<C: Crdt> DocumentCore<C> {
     }
 
     fn with_state<R>(&self, read: impl FnOnce(&State<C>) -> R) -> Result<R, ReadError> {
+        let _settle = Settle(self);
         let reading = Reading::enter().map_err(|Reentrant| ReadError::Reentrant)?;
-        if !reading.is_nested() {
-            self.catch_up_on_posts();
-        }
         if self.engine.is_closed() {
             return Err(ReadError::Closed);
         }
-        let result = {
-            let state = self.state.read_recursive();
-            let state = state.as_ref().ok_or(ReadError::Closed)?;
-            state.usable()?;
-            read(state)
-        };
-        drop(reading);
-        self.settle();
-        Ok(result)
+        if !reading.is_nested() {
+            self.catch_up_on_posts();
+        }
+        let state = self.state.read_recursive();
+        let state = state.as_ref().ok_or(ReadError::Closed)?;
+        state.usable()?;
+        Ok(read(state))
     }
 
     pub(super) fn version(&self) -> Result<Version, ReadError> {
@@ -102,7 +98,11 @@ impl<C: Crdt> DocumentCore<C> {
     /// outside of closures.
     fn catch_up_on_posts(&self) {
         while self.inbox.is_filled() {
-            self.take_in(&mut self.state.write());
+            let mut guard = self.state.write();
+            if guard.is_none() {
+                return;
+            }
+            self.take_in(&mut guard);
         }
     }
 
@@ -114,11 +114,9 @@ impl<C: Crdt> DocumentCore<C> {
         Updating::check().map_err(reentrant)?;
         self.engine.queue.admit().await?;
         let authored = match Updating::enter() {
-            Ok(updating) => {
-                let authored = self.author(update);
-                drop(updating);
-                self.settle();
-                authored
+            Ok(_updating) => {
+                let _settle = Settle(&self);
+                self.author(update)
             }
             Err(error) => Err(reentrant(error)),
         };
@@ -241,9 +239,10 @@ impl<C: Crdt> DocumentCore<C> {
         let Some(state) = guard.as_mut() else { return };
         while self.inbox.is_filled() {
             let (items, mut behind) = self.inbox.take();
-            state.subscribers.join(std::mem::take(&mut *self.joining.lock()));
+            state.join(std::mem::take(&mut *self.joining.lock()));
             for item in items {
                 match item {
+                    Item::Closed => state.end(),
                     Item::Committed(id) => state.committed(id),
                     Item::Failed(id) => state.failed(id),
                     Item::Remote { kind, .. } if *kind != *C::KIND => state.give_up(&format!(
@@ -298,6 +297,16 @@ impl<C: Crdt> Drop for DocumentCore<C> {
     }
 }
 
+/// Looks into the inbox once its holder has let go of the document, however that
+/// comes to pass: also when a closure panics.
+struct Settle<'a, C: Crdt>(&'a DocumentCore<C>);
+
+impl<C: Crdt> Drop for Settle<'_, C> {
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}
+
 /// Encodes the ops of a transaction, and holds the clock from the first on.
 struct Log<'a> {
     engine: &'a Engine,
@@ -316,7 +325,7 @@ impl<C: Crdt> TransactionLog<C> for Log<'_> {
 
     fn record(&mut self, op: &C::Op) -> Result<(), CrdtError> {
         let before = self.payload.len();
-        repliq_core::encode_into(op, &mut self.payload);
+        repliq_core::try_encode_into(op, &mut self.payload)?;
         let encoded = self.payload.get(before..).unwrap_or_default();
         if self.payload.len() > MAX_CHANGE_BYTES {
             return Err(CrdtError::Limit("an update takes at most 16 MiB"));

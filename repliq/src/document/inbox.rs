@@ -17,6 +17,8 @@ pub(crate) enum Item {
     Committed(u64),
     /// The uncommitted change with this id, and all later ones, will never be.
     Failed(u64),
+    /// The replica is closed: nothing more will happen.
+    Closed,
     /// A change of a peer is durable.
     Remote {
         /// The kind it was made with.

@@ -7,7 +7,7 @@ use crate::engine::{Engine, Slot, Space};
 use crate::error::Error;
 use crate::store::{MAX_NAME_BYTES, Snapshot, Submission};
 use parking_lot::{Mutex, RwLock};
-use repliq_core::{Chain, Change, Crdt, Version, decode, encode};
+use repliq_core::{Chain, Change, Crdt, Version, decode_state, encode};
 use repliq_sync::DocumentName;
 use std::sync::Arc;
 
@@ -27,20 +27,25 @@ pub(super) async fn open<C: Crdt>(
     }
     let name = DocumentName { name: name.into(), kind: C::KIND.into() };
     let slot = space.slot(&name.name);
-    let opening = slot.opening.lock().await;
+    let opening = Arc::clone(&slot.opening).lock_owned().await;
     let found = slot.open.lock().as_ref().and_then(std::sync::Weak::upgrade);
     if let Some(found) = found {
         let kind = found.kind();
         return found.into_any().downcast().map_err(|_| wrong_kind::<C>(&name.name, kind));
     }
-    let core = place::<C>(engine, space, &slot, name);
-    let loading = Arc::clone(&core);
-    let tail =
-        tokio::task::spawn_blocking(move || load(&loading)).await.map_err(|_| Error::Closed)??;
+    let core = place::<C>(engine, space, slot, name);
+    // The task has the lock: a caller that gives up leaves nobody a document
+    // that is half open.
+    let load = move || {
+        let loaded = load(&core).map(|tail| (core, tail));
+        drop(opening);
+        loaded
+    };
+    let (core, tail) = tokio::task::spawn_blocking(load).await.map_err(|_| Error::Closed)??;
     core.settle();
-    drop(opening);
     if tail.is_worth_a_snapshot() {
-        write_snapshot(&core).await?;
+        // It only saves time: a store that takes no more can be read all the same.
+        let _ = write_snapshot(&core).await;
     }
     Ok(core)
 }
@@ -54,7 +59,7 @@ fn wrong_kind<C: Crdt>(name: &str, found: &str) -> Error {
 fn place<C: Crdt>(
     engine: &Arc<Engine>,
     space: &Arc<Space>,
-    slot: &Arc<Slot>,
+    slot: Arc<Slot>,
     name: DocumentName,
 ) -> Arc<DocumentCore<C>> {
     let core = Arc::new(DocumentCore {
@@ -64,10 +69,10 @@ fn place<C: Crdt>(
         inbox: Inbox::default(),
         joining: Mutex::default(),
         state: RwLock::new(None),
-        slot: Arc::clone(slot),
+        slot,
     });
     let open: Arc<dyn OpenDocument> = Arc::clone(&core) as _;
-    *slot.open.lock() = Some(Arc::downgrade(&open));
+    *core.slot.open.lock() = Some(Arc::downgrade(&open));
     core
 }
 
@@ -98,7 +103,7 @@ fn load<C: Crdt>(core: &DocumentCore<C>) -> Result<Tail, Error> {
     let (value, version, unsaid) = match snapshot {
         Some(Snapshot { version, unsaid, bytes }) => {
             tail.snapshot = bytes.len();
-            (decode(&bytes).map_err(damaged)?, version, unsaid)
+            (decode_state(&bytes).map_err(damaged)?, version, unsaid)
         }
         None => (C::default(), Version::new(), Version::new()),
     };
@@ -121,6 +126,9 @@ pub(super) fn replay<C: Crdt>(
     state: &mut State<C>,
 ) -> Result<usize, Error> {
     let Some(stored) = engine.reader.document(&space.name, &name.name)? else { return Ok(0) };
+    if *stored.info.kind != *name.kind {
+        return Err(wrong_kind::<C>(&name.name, &stored.info.kind));
+    }
     let mut changes = stored.changes(&state.version)?;
     let mut bytes = 0;
     loop {

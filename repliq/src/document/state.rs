@@ -5,7 +5,7 @@
 //! failed commit leaves no trace: everything from it on is undone newest first,
 //! and the changes of peers are applied again. Events wait for the same order.
 
-use super::events::Subscribers;
+use super::events::{Subscriber, Subscribers};
 use crate::error::Unusable;
 use parking_lot::Mutex;
 use repliq_core::{
@@ -46,6 +46,8 @@ pub(super) struct State<C: Crdt> {
     pub(super) mark: Mark,
     pub(super) subscribers: Subscribers<C::Event>,
     pub(super) unusable: Option<Unusable>,
+    /// Nothing more will happen, so subscriptions end.
+    over: bool,
     /// Behind a lock only because undos and events need not be `Sync`; it is
     /// never waited for.
     recent: Mutex<VecDeque<Recent<C>>>,
@@ -61,6 +63,7 @@ impl<C: Crdt> State<C> {
             mark,
             subscribers: Subscribers::default(),
             unusable: None,
+            over: false,
             recent: Mutex::new(VecDeque::new()),
             next_id: 0,
         }
@@ -75,7 +78,20 @@ impl<C: Crdt> State<C> {
     pub(super) fn give_up(&mut self, why: &str) {
         if self.unusable.is_none() {
             self.unusable = Some(Unusable(why.into()));
-            self.subscribers.end();
+            self.end();
+        }
+    }
+
+    /// Ends all subscriptions, for good.
+    pub(super) fn end(&mut self) {
+        self.over = true;
+        self.subscribers.end();
+    }
+
+    /// Takes in new subscribers.
+    pub(super) fn join(&mut self, subscribers: Vec<Subscriber<C::Event>>) {
+        if !self.over {
+            self.subscribers.join(subscribers);
         }
     }
 

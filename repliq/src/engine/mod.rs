@@ -10,7 +10,7 @@ mod view;
 pub(crate) use queue::{Job, Queue, Then};
 pub(crate) use view::View;
 
-use crate::document::OpenDocument;
+use crate::document::{Item, OpenDocument};
 use crate::error::{CommitError, Error};
 use crate::store::{Cursor, LeaseRecord, Remote, Skew, Store, Submission, Verdict};
 use gate::Gate;
@@ -35,7 +35,8 @@ pub(crate) struct Space {
 /// A place for an open document: one at a time is opened under a name.
 #[derive(Default)]
 pub(crate) struct Slot {
-    pub(crate) opening: tokio::sync::Mutex<()>,
+    /// Held by whoever opens the document, until it is open or has failed.
+    pub(crate) opening: Arc<tokio::sync::Mutex<()>>,
     pub(crate) open: Mutex<Option<Weak<dyn OpenDocument>>>,
 }
 
@@ -64,6 +65,11 @@ impl Space {
         let slot = Arc::clone(self.documents.lock().get(name)?);
         let open = slot.open.lock();
         open.as_ref()?.upgrade()
+    }
+
+    fn open_documents(&self) -> Vec<Arc<dyn OpenDocument>> {
+        let slots: Vec<_> = self.documents.lock().values().map(Arc::clone).collect();
+        slots.iter().filter_map(|slot| slot.open.lock().as_ref()?.upgrade()).collect()
     }
 
     /// Frees the place of a document that nobody uses any more.
@@ -231,7 +237,7 @@ impl Engine {
     }
 
     /// Commits what is queued, then lets go of the backend: handles that are
-    /// still around answer that they are closed.
+    /// still around answer that they are closed, and subscriptions end.
     pub(crate) fn close(&self) {
         self.queue.close();
         if let Some(thread) = self.thread.lock().take() {
@@ -239,6 +245,10 @@ impl Engine {
             if thread.thread().id() != std::thread::current().id() {
                 let _ = thread.join();
             }
+        }
+        for document in self.spaces.alive().iter().flat_map(|space| space.open_documents()) {
+            document.post(Item::Closed);
+            document.settle();
         }
         self.gate.shut();
     }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 /// At most this many updates are under way at once; more wait their turn.
 const MAX_UPDATES: usize = 16_384;
@@ -79,12 +79,17 @@ impl Queue {
     /// Waits until an update may start. The permit comes back by itself once the
     /// update is committed, see [`Queue::give_back`].
     pub(crate) async fn admit(&self) -> Result<(), CommitError> {
-        match self.permits.acquire().await {
-            Ok(permit) => {
+        // At once if there is room: the first poll of an update then runs it.
+        let permit = match self.permits.try_acquire() {
+            Err(TryAcquireError::NoPermits) => self.permits.acquire().await.ok(),
+            permit => permit.ok(),
+        };
+        match permit {
+            Some(permit) => {
                 permit.forget();
                 Ok(())
             }
-            Err(_) => Err(CommitError::Closed),
+            None => Err(CommitError::Closed),
         }
     }
 
