@@ -161,6 +161,9 @@ pub enum SyncError {
     /// The peers cannot sync with each other at all.
     #[error(transparent)]
     Session(SessionError),
+    /// The peer cannot be connected to at that URL, now or later.
+    #[error(transparent)]
+    Transport(Arc<TransportError>),
     /// The link was closed.
     #[error("the link is closed")]
     Closed,

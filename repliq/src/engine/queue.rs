@@ -118,10 +118,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds anything else. `false` when the queue is closed.
+    /// Adds anything else. `false` when the queue is closed, or the job is a
+    /// record that nobody waits for and too much is queued: peers cause those
+    /// without end, and losing one costs a little repetition.
     pub(crate) fn push(&self, job: Job) -> bool {
         let mut pending = self.pending.lock();
-        if pending.closed {
+        let is_optional = matches!(job.then, Then::Record { done: None });
+        if pending.closed || is_optional && pending.jobs.len() >= MAX_UPDATES {
             return false;
         }
         pending.jobs.push_back(job);

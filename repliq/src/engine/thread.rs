@@ -13,7 +13,7 @@ use repliq_core::Millis;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often held changes are looked at again.
 const RELEASE: Duration = Duration::from_secs(60);
@@ -27,13 +27,18 @@ pub(super) fn run(
 ) {
     let _abandon = Abandon(queue);
     let view = View::new(store.reader());
+    let mut released = Instant::now();
     loop {
-        match queue.take(RELEASE) {
+        if released.elapsed() >= RELEASE {
+            released = Instant::now();
+            release(queue, spaces);
+        }
+        match queue.take(RELEASE.saturating_sub(released.elapsed())) {
             Work::Commit(jobs) => {
                 commit(&mut store, &view, queue, wall(), jobs);
                 seen.fetch_max(store.last().0, Ordering::SeqCst);
             }
-            Work::Idle => release(queue, spaces),
+            Work::Idle => {}
             Work::Closed => return,
         }
     }
@@ -171,6 +176,8 @@ fn fail(queue: &Queue, jobs: Vec<Job>, error: StoreError) {
             Then::Local { document, done, .. } => {
                 updates += 1;
                 document.settle();
+                // It may be the last handle: the store is free when the update returns.
+                drop(document);
                 let _ = done.send(Err(error));
             }
             Then::Remote { done } => drop(done.send(Err(error))),

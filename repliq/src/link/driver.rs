@@ -11,7 +11,7 @@ use bytes::Bytes;
 use repliq_core::erased::{DynConnection, DynReceiver, DynSender};
 use repliq_core::{ReplicaId, TransportError, TransportErrorKind};
 use repliq_sync::{
-    Arrival, Config, DocumentName, DocumentSummary, Effect, Identified, OutgoingChange, Phase,
+    Arrival, Config, DocumentName, DocumentSummary, Effect, Farewell, Identified, OutgoingChange, Phase,
     Position, RefusedChange, Role, Session, SessionError, Summary, Verdict,
 };
 use std::sync::Arc;
@@ -63,9 +63,17 @@ pub(crate) enum Command {
 
 /// Who started it: a link to a URL, or a listener.
 pub(crate) enum Origin {
-    Link { space: Arc<Space>, url: String },
+    Link {
+        space: Arc<Space>,
+        /// The space at the other end.
+        peer_space: String,
+        url: String,
+    },
     Listener,
 }
+
+/// How long we listen to a peer that takes nothing any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long a peer may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -156,6 +164,10 @@ struct Driver<'a, F> {
     commit: Option<oneshot::Receiver<Result<Vec<store::Verdict>, CommitError>>>,
     reads: Vec<Read>,
     document: Option<(DocumentName, ChangeReader)>,
+    /// How the connection ended, when that was seen too early to be acted on.
+    ended: Option<Ending>,
+    /// Nothing can be sent any more; until when the peer's last frames are heard.
+    unsendable: Option<Instant>,
     tell: F,
 }
 
@@ -168,18 +180,18 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         tell: F,
     ) -> Self {
         let started = Instant::now();
-        let (space, peer_key, role) = match origin {
-            Origin::Link { space, url } => {
+        let (space, peer_space, peer_key, role) = match origin {
+            Origin::Link { space, peer_space, url } => {
                 let key = link_key(&url);
                 let cursor = engine.reader.cursor(&space.name, &key).ok().flatten();
                 let role = Role::Initiator { cursor };
-                (Some(space), key, role)
+                (Some(space), peer_space, key, role)
             }
-            Origin::Listener => (None, Bytes::new(), Role::Acceptor),
+            Origin::Listener => (None, String::new(), Bytes::new(), Role::Acceptor),
         };
         let config = Config {
             replica: engine.replica,
-            space: space.as_ref().map_or_else(String::new, |space| space.name.to_string()),
+            space: peer_space,
             role,
             volatile: engine.volatile,
             patience: PATIENCE,
@@ -204,6 +216,8 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
             commit: None,
             reads: Vec::new(),
             document: None,
+            ended: None,
+            unsendable: None,
             tell,
         }
     }
@@ -218,7 +232,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
 
     async fn run(&mut self, mut receiver: Box<dyn DynReceiver>) -> Ending {
         loop {
-            let writable = self.frames.capacity() > FRAMES / 2;
+            let writable = self.unsendable.is_some() || self.frames.capacity() > FRAMES / 2;
             let effects = self.session.poll(writable, self.now());
             let idle = effects.is_empty();
             for effect in effects {
@@ -234,6 +248,9 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
 
     /// Waits for one thing to happen and passes it to the session.
     async fn wait(&mut self, receiver: &mut dyn DynReceiver, writable: bool) -> Result<(), Ending> {
+        if let Some(ended) = self.ended.take() {
+            return Err(ended);
+        }
         let deadline = self.session.deadline().map(|deadline| self.started + deadline);
         let commit = async {
             match &mut self.commit {
@@ -258,6 +275,13 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                 std::future::pending().await
             } else {
                 self.frames.reserve_many(FRAMES / 2 + 1).await.map(drop)
+            }
+        };
+        let unsendable = self.unsendable;
+        let gone = async {
+            match unsendable {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
             }
         };
         let late = async {
@@ -290,44 +314,47 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                 let head = self.head();
                 self.session.feed_grew(head);
             }
-            room = room => room.map_err(|_| lost())?,
+            room = room => if room.is_err() {
+                self.unsendable.get_or_insert_with(|| Instant::now() + LAST_WORDS);
+            },
+            () = gone => return Err(lost()),
             () = late => {}
         }
         Ok(())
     }
 
-    /// Takes in a frame, and others that are there already.
+    /// Takes in a frame, and others that are there already. An end that comes
+    /// after a frame waits, so that it does not hide what the frame led to.
     async fn receive(
         &mut self,
         first: Result<Option<Bytes>, TransportError>,
         receiver: &mut dyn DynReceiver,
     ) -> Result<(), Ending> {
-        let mut next = first;
+        let mut frame = first?.ok_or(Ending::Closed)?;
         for _ in 0..AT_ONCE {
-            match next? {
-                Some(frame) => {
-                    let (head, now) = (self.head(), self.now());
-                    self.session.receive(&frame, head, now);
-                }
-                None => return Err(Ending::Closed),
-            }
+            let (head, now) = (self.head(), self.now());
+            self.session.receive(&frame, head, now);
             if self.session.is_identifying() {
-                return Ok(());
+                break;
             }
-            next = tokio::select! {
+            let next = tokio::select! {
                 biased;
-                frame = receiver.recv() => frame,
-                () = std::future::ready(()) => return Ok(()),
+                next = receiver.recv() => next,
+                () = std::future::ready(()) => break,
+            };
+            frame = match next {
+                Ok(Some(frame)) => frame,
+                Ok(None) => {
+                    self.ended = Some(Ending::Closed);
+                    break;
+                }
+                Err(error) => {
+                    self.ended = Some(error.into());
+                    break;
+                }
             };
         }
-        match next? {
-            Some(frame) => {
-                let (head, now) = (self.head(), self.now());
-                self.session.receive(&frame, head, now);
-                Ok(())
-            }
-            None => Err(Ending::Closed),
-        }
+        Ok(())
     }
 
     async fn carry_out(&mut self, effect: Effect) -> Result<(), Ending> {
@@ -336,7 +363,10 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                 let sent = tokio::time::timeout(PATIENCE, self.frames.send(frame)).await;
                 match sent {
                     Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Err(lost()),
+                    // The peer may have said why before it went: hear that first.
+                    Ok(Err(_)) => {
+                        self.unsendable.get_or_insert_with(|| Instant::now() + LAST_WORDS);
+                    }
                     Err(_) => {
                         return Err(Ending::Session(SessionError::Stalled("it takes no frames")));
                     }
@@ -372,14 +402,18 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
     fn identify(&mut self, peer: ReplicaId, name: &str, claim: Option<Position>) {
         self.peer = Some(peer);
         if self.is_listener {
+            if name.is_empty() || name.len() > store::MAX_NAME_BYTES {
+                return self.session.refuse(Farewell::Space);
+            }
             let space = self.engine.space(name);
             let follow = space.follow();
             self.space = Some((space, follow));
             self.peer_key = peer_key(peer);
         }
+        let Some((space, _)) = &self.space else { return };
         let reader = &self.engine.reader;
-        let cursor = reader.cursor(name, &self.peer_key).ok().flatten();
-        let claim_valid = claim.is_some_and(|claim| reader.is_place(name, claim));
+        let cursor = reader.cursor(&space.name, &self.peer_key).ok().flatten();
+        let claim_valid = claim.is_some_and(|claim| reader.is_place(&space.name, claim));
         self.session.identified(Identified { head: self.head(), cursor, claim_valid });
     }
 

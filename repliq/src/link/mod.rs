@@ -6,6 +6,7 @@ pub use driver::Ending;
 
 use crate::engine::{Engine, Space};
 use crate::error::{Error, SyncError};
+use crate::store::MAX_NAME_BYTES;
 use driver::{Command, Notice, Origin, drive};
 use parking_lot::Mutex;
 use repliq_core::erased::DynTransport;
@@ -93,6 +94,10 @@ impl Link {
             )
             .into());
         }
+        let peer_space = endpoint.space()?;
+        if peer_space.len() > MAX_NAME_BYTES {
+            return Err(Error::Name(peer_space));
+        }
         let shared = Arc::new(Shared {
             status: watch::Sender::new(LinkStatus::Connecting),
             closing: watch::Sender::new(false),
@@ -100,8 +105,14 @@ impl Link {
             refused: Mutex::default(),
             peer_volatile: false.into(),
         });
-        let supervisor =
-            Supervisor { shared: Arc::clone(&shared), engine, space, transport, endpoint };
+        let supervisor = Supervisor {
+            engine,
+            space,
+            transport,
+            endpoint,
+            peer_space,
+            shared: Ended(Arc::clone(&shared)),
+        };
         tokio::spawn(supervisor.run());
         Ok(Self { shared })
     }
@@ -240,11 +251,36 @@ impl Shared {
 }
 
 struct Supervisor {
-    shared: Arc<Shared>,
     engine: Arc<Engine>,
     space: Arc<Space>,
     transport: Arc<dyn DynTransport>,
     endpoint: Endpoint,
+    /// The space at the other end.
+    peer_space: String,
+    /// The last to be dropped: the store must be free before anybody hears that
+    /// the link is closed.
+    shared: Ended,
+}
+
+/// However the supervisor ends, also with the runtime it runs on, everyone who
+/// waits hears of it.
+struct Ended(Arc<Shared>);
+
+impl std::ops::Deref for Ended {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let waiters = self.0.waiters.lock();
+        self.0.status.send_replace(LinkStatus::Closed);
+        drop(waiters);
+        self.0.fail_waiters(&SyncError::Closed);
+    }
 }
 
 impl Supervisor {
@@ -272,10 +308,8 @@ impl Supervisor {
             if *closing.borrow() {
                 break;
             }
-            if let Ending::Session(error) = &ending
-                && is_hopeless(error)
-            {
-                self.shared.fail_waiters(&SyncError::Session(error.clone()));
+            if let Some(error) = hopeless(&ending) {
+                self.shared.fail_waiters(&error);
             }
             self.shared.status.send_replace(LinkStatus::Offline(ending));
             tokio::select! {
@@ -284,15 +318,6 @@ impl Supervisor {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        // The store must be free before anybody hears that we are closed.
-        let shared = Arc::clone(&self.shared);
-        drop(self);
-        {
-            let waiters = shared.waiters.lock();
-            shared.status.send_replace(LinkStatus::Closed);
-            drop(waiters);
-        }
-        shared.fail_waiters(&SyncError::Closed);
     }
 
     async fn session(
@@ -308,7 +333,8 @@ impl Supervisor {
             waiters.waiting.keys().copied().collect()
         };
         let url = self.endpoint.as_str().to_owned();
-        let origin = Origin::Link { space: Arc::clone(&self.space), url };
+        let (space, peer_space) = (Arc::clone(&self.space), self.peer_space.clone());
+        let origin = Origin::Link { space, peer_space, url };
         let tell = |notice, volatile| self.shared.notice(notice, volatile);
         let asked = async {
             for id in waiting {
@@ -327,15 +353,21 @@ impl Supervisor {
     }
 }
 
-/// Whether trying again cannot help until somebody changes something.
-const fn is_hopeless(error: &SessionError) -> bool {
-    matches!(
-        error,
-        SessionError::SameReplica
+/// What to tell those who wait when trying again cannot help until somebody
+/// changes something.
+fn hopeless(ending: &Ending) -> Option<SyncError> {
+    match ending {
+        Ending::Session(
+            error @ (SessionError::SameReplica
             | SessionError::NotRepliq
             | SessionError::Version { .. }
-            | SessionError::Farewell(Farewell::SameReplica | Farewell::Space)
-    )
+            | SessionError::Farewell(Farewell::SameReplica | Farewell::Space)),
+        ) => Some(SyncError::Session(error.clone())),
+        Ending::Transport(error) if error.kind == TransportErrorKind::Endpoint => {
+            Some(SyncError::Transport(Arc::clone(error)))
+        }
+        _ => None,
+    }
 }
 
 /// Half to one and a half times the pause, so that devices that lost the same

@@ -7,6 +7,7 @@ use repliq::{CommitError, StorageErrorKind, UpdateError};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::task::Poll;
 
 const IO: Fate = Fate::Refused(StorageErrorKind::Io);
 const FULL: Fate = Fate::Refused(StorageErrorKind::Full);
@@ -16,16 +17,19 @@ type Update = Pin<Box<dyn Future<Output = Result<(), UpdateError>> + Send>>;
 /// An update that is under way.
 fn begun(document: &Document<Notes>, key: &str, value: &str) -> Update {
     let (key, value) = (key.to_owned(), value.to_owned());
-    let mut update: Update = Box::pin(document.update(move |m| m.set(key, value)));
-    assert!(poll_once(update.as_mut()).is_pending());
-    update
+    start(Box::pin(document.update(move |m| m.set(key, value))))
 }
 
 fn removing(document: &Document<Notes>, key: &str) -> Update {
     let key = key.to_owned();
-    let mut update: Update = Box::pin(document.update(move |m| m.remove(key)));
-    assert!(poll_once(update.as_mut()).is_pending());
-    update
+    start(Box::pin(document.update(move |m| m.remove(key))))
+}
+
+fn start(mut update: Update) -> Update {
+    match poll_once(update.as_mut()) {
+        Poll::Ready(result) => Box::pin(std::future::ready(result)),
+        Poll::Pending => update,
+    }
 }
 
 #[tokio::test]

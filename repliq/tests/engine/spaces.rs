@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use repliq::prelude::*;
-use repliq::{Client, Message};
+use repliq::{Client, Message, Refusal, SyncError};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_of_one_name_in_two_spaces_have_nothing_to_do_with_each_other() {
@@ -58,6 +58,26 @@ async fn the_path_of_a_url_names_the_space_over_there_and_spaces_never_mix() {
     let again = there.sync(&format!("{url}/team")).await.unwrap();
     within(again.synced()).await.unwrap();
     assert_eq!(view(&notes(&there, "private").await), pairs(&[]));
+}
+
+/// Changes are named by replica, document and number: two spaces of a device
+/// poured into one are two histories under one name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_spaces_here_poured_into_one_over_there_is_a_typed_refusal() {
+    let network = MemoryTransport::new();
+    let (_relay, url) = relay(&network).await;
+    let device = on(&Faulty::new(), &network).await;
+    let (one, two) = (device.space("one"), device.space("two"));
+    set(&one.document("a").await.unwrap(), "a", "1").await;
+    set(&two.document("b").await.unwrap(), "b", "2").await;
+    let link = one.sync(&format!("{url}/all")).await.unwrap();
+    within(link.synced()).await.unwrap();
+    within(link.close()).await;
+    let link = two.sync(&format!("{url}/all")).await.unwrap();
+    match within(link.synced()).await {
+        Err(SyncError::Refused { first, .. }) => assert_eq!(first.why, Refusal::Fork),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
