@@ -1,6 +1,7 @@
 use super::*;
 use crate::store::cache::Cache;
 use crate::store::causal::Ready;
+use crate::store::heads::Appetite;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -206,4 +207,20 @@ fn a_cache_is_bounded_and_never_gives_back_what_was_replaced_or_taken() {
         assert_eq!(cache.take(&(round % 3)), Some(round));
         assert_eq!(cache.take(&(round % 3)), None);
     }
+}
+
+#[test]
+fn scans_of_large_bodies_ask_for_few_and_scans_of_small_ones_for_many() {
+    let scans = |body: usize| {
+        let mut appetite = Appetite::SMALL;
+        let mut limits = Vec::new();
+        for _ in 0..6 {
+            limits.push(appetite.limit());
+            appetite = appetite.after(appetite.limit() * body);
+        }
+        limits
+    };
+    assert_eq!(scans(100), [1, 4, 16, 64, 64, 64]);
+    assert_eq!(scans(16 << 20), [1; 6]);
+    assert!(scans(100_000).iter().all(|limit| *limit <= 4));
 }
