@@ -40,6 +40,7 @@ impl StoreReader {
     }
 
     /// All spaces with their names.
+    #[cfg(test)]
     pub(crate) fn spaces(&self) -> Vec<(SpaceNum, String)> {
         let published = self.shared.published.read();
         published.spaces.iter().map(|(num, space)| (*num, space.record.name.clone())).collect()
@@ -322,6 +323,7 @@ impl StoreReader {
     ///
     /// # Errors
     /// As [`StoreReader::feed`].
+    #[cfg(test)]
     pub(crate) fn lease(
         &self,
         space: SpaceNum,

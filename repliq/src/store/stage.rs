@@ -61,7 +61,6 @@ pub(super) struct Staged {
     pub(super) documents: HashMap<Place, StagedDocument>,
     pub(super) names: HashMap<Vec<u8>, DocumentNum>,
     pub(super) entries: Vec<(SpaceNum, FeedEntry)>,
-    pub(super) identity: Option<IdentityRecord>,
     /// The bodies it writes, for what comes later in it.
     bodies: HashMap<Vec<u8>, Bytes>,
 }

@@ -106,21 +106,6 @@ fn small_records_come_back_and_need_a_space() {
 }
 
 #[test]
-fn a_store_that_goes_on_under_a_new_identity_takes_its_old_one_for_a_stranger() {
-    let backend = Probe::of(Map::new());
-    let mut store = open(&backend);
-    let change = Pen::new(0xaa).write(b"made before the backup was restored");
-    let batch =
-        [Submission::Identity { replica: id(5) }, remote(Skew::Hold, vec![arrival("d", change)])];
-    let outcomes = store.commit(&batch, WALL).unwrap();
-    assert_eq!(outcomes[0], Outcome::Recorded(Ok(())));
-    let pulled = Outcome::Remote { verdicts: vec![applied(1)], advanced: true };
-    assert_eq!(outcomes[1], pulled);
-    assert_eq!(store.replica(), id(5));
-    assert_eq!(open_as(&backend, 2).replica(), id(5));
-}
-
-#[test]
 fn spaces_do_not_see_each_other() {
     let backend = Probe::of(Map::new());
     let mut store = open(&backend);
