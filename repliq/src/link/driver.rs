@@ -107,9 +107,12 @@ async fn write(mut sender: Box<dyn DynSender>, mut frames: mpsc::Receiver<Bytes>
 /// A read of our store that is under way.
 enum Read {
     Feed(JoinHandle<Result<(Vec<store::FeedEntry>, Position), String>>),
-    Document(JoinHandle<Result<(ChangeReader, Vec<OutgoingChange>, bool), String>>),
+    Document(JoinHandle<Result<DocumentRead, String>>),
     Summary(JoinHandle<Result<Summary, String>>, Position),
 }
+
+/// The reader to go on with, what it gave, and whether nothing is left.
+type DocumentRead = (ChangeReader, Vec<OutgoingChange>, bool);
 
 enum Done {
     Feed(Vec<store::FeedEntry>, Position),

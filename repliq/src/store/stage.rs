@@ -8,8 +8,7 @@ use super::key::{self, Family};
 use super::open::document_num;
 use super::record::{
     DocumentInfo, DocumentNum, DocumentRecord, Epoch, EpochStart, FeedNumber, FeedRecord, Head,
-    IdentityRecord, MAX_EPOCHS, Record, ReplicaNum, SnapshotRecord, SpaceNum, SpaceRecord,
-    is_damage,
+    MAX_EPOCHS, Record, ReplicaNum, SnapshotRecord, SpaceNum, SpaceRecord, is_damage,
 };
 use super::refusal::Refusal;
 use super::shared::{Shared, Space};

@@ -126,7 +126,7 @@ proptest! {
             let heads = forgets.reader().heads(num, info.num).unwrap();
             let mut naive = Heads::default();
             for change in all_changes(&remembers, &info.name, &Version::new(), 1000) {
-                let head = Head { next: end(&change), chain: change.chain_after() };
+                let head = super::super::record::Head { next: end(&change), chain: change.chain_after() };
                 naive.0.insert(change.replica(), head);
             }
             prop_assert_eq!(heads, naive);
