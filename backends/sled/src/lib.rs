@@ -71,7 +71,8 @@ impl SledBackend {
     /// # Errors
     /// `Locked` when another handle or process has it open; `Corrupt` when it is
     /// damaged, or the path is something else than a store, which is then left
-    /// untouched; `Unsupported` when a newer program wrote it; `Full`; `Io`.
+    /// untouched; `Unsupported` when a newer program wrote it; `Full` when not even
+    /// 8 MiB are free; `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
         let directory = Directory::enter(path.as_ref())?;
         failure::caught(|| {
