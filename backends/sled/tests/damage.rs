@@ -1,6 +1,8 @@
 //! A damaged store: whatever happened to its files, opening and reading gives
 //! the right data or a typed error, never something empty, older or wrong.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use repliq_backend_sled::SledBackend;
 use repliq_core::{Batch, Pair, StorageBackend, StorageError, StorageErrorKind};
 use std::fs::{self, File, OpenOptions};

@@ -1,6 +1,8 @@
 //! Opening a store: once at a time, only where a store is or may be, again right
 //! after it was closed, and again after the disk was full.
 
+#![allow(clippy::unwrap_used)]
+
 use repliq_backend_sled::SledBackend;
 use repliq_core::{Batch, Durability, StorageBackend, StorageError, StorageErrorKind};
 use std::env;

@@ -1,6 +1,8 @@
 //! A small right backend, a map behind a mutex with a file that replays it, and
 //! the faults it can be given. Only the tests of the suite know it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
 use repliq_conformance::backend::{BackendHarness, Shows, Stores};
 use repliq_core::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
 use std::collections::BTreeMap;
@@ -15,12 +17,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Where a child process finds its store, and which fault it has.
-pub const STORE: &str = "REPLIQ_TWIN_STORE";
+pub(crate) const STORE: &str = "REPLIQ_TWIN_STORE";
 const FAULT: &str = "REPLIQ_TWIN_FAULT";
 
 /// How a backend is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     SharedByAll,
     AbsentIsTheNext,
@@ -101,7 +103,7 @@ struct State {
 
 /// A right backend, but for its fault.
 #[derive(Clone)]
-pub struct Model {
+pub(crate) struct Model {
     fault: Fault,
     state: Arc<Mutex<State>>,
     log: Option<Arc<Mutex<Log>>>,
@@ -116,18 +118,18 @@ struct Log {
 }
 
 /// One store: in memory, kept by the harness, or on disk for killed processes.
-pub struct Harness {
+pub(crate) struct Harness {
     fault: Fault,
     model: Option<Model>,
     home: TempDir,
 }
 
 impl Harness {
-    pub fn new(fault: Fault) -> Self {
+    pub(crate) fn new(fault: Fault) -> Self {
         Self { fault, model: None, home: TempDir::new().unwrap() }
     }
 
-    pub fn in_memory(fault: Fault) -> Self {
+    pub(crate) fn in_memory(fault: Fault) -> Self {
         let state = match fault {
             Fault::SharedByAll => {
                 static SHARED: Mutex<Option<Arc<Mutex<State>>>> = Mutex::new(None);
@@ -139,7 +141,7 @@ impl Harness {
     }
 
     /// What a case runs on.
-    pub fn stores(fault: Fault) -> Stores<Self> {
+    pub(crate) fn stores(fault: Fault) -> Stores<Self> {
         let make = match fault {
             Fault::AcksBeforeWriting | Fault::WritesFramesOneByOne => Self::new,
             _ => Self::in_memory,
@@ -174,7 +176,7 @@ impl BackendHarness for Harness {
 }
 
 /// The store of a child process.
-pub fn on_disk(path: &Path) -> Result<Model, StorageError> {
+pub(crate) fn on_disk(path: &Path) -> Result<Model, StorageError> {
     let fault = match env::var(FAULT).as_deref() {
         Ok("AcksBeforeWriting") => Fault::AcksBeforeWriting,
         Ok("WritesFramesOneByOne") => Fault::WritesFramesOneByOne,
@@ -208,6 +210,12 @@ fn open_log(path: &Path, fault: Fault) -> Result<Model, StorageError> {
     Ok(Model { fault, state: Arc::new(Mutex::new(state)), log: Some(Arc::new(Mutex::new(log))) })
 }
 
+/// Makes the moment in which a store is in a wrong state wide enough for another
+/// thread, or a kill, to fall into it.
+fn linger() {
+    thread::sleep(Duration::from_micros(100));
+}
+
 fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     rest.split_at_checked(u32::from_be_bytes(*length) as usize)
@@ -227,13 +235,12 @@ impl Log {
         if fault == Fault::WritesFramesOneByOne {
             for one in batch.iter() {
                 self.file.write_all(&frame(&write(one))).unwrap();
-                // Wide enough for a kill to fall in between.
-                thread::sleep(Duration::from_micros(200));
+                linger();
             }
             return;
         }
         self.held.extend(frame(&batch.iter().flat_map(write).collect::<Vec<_>>()));
-        if fault != Fault::AcksBeforeWriting || self.frames % 64 == 0 {
+        if fault != Fault::AcksBeforeWriting || self.frames.is_multiple_of(64) {
             self.file.write_all(&self.held).unwrap();
             self.held.clear();
         }
@@ -332,9 +339,12 @@ impl Model {
         }
     }
 
-    /// What this thread sees.
-    fn seen(&self) -> Map {
+    /// Looks at what this thread sees.
+    fn look<T>(&self, look: impl FnOnce(&Map) -> T) -> T {
         let state = self.state();
+        if state.unseen.is_empty() {
+            return look(&state.pairs);
+        }
         let mut seen = state.pairs.clone();
         for (thread, batch) in &state.unseen {
             if *thread == thread::current().id() {
@@ -346,7 +356,7 @@ impl Model {
                 }
             }
         }
-        seen
+        look(&seen)
     }
 
     fn in_bounds(&self, pairs: &Map, key: &[u8], prefix: &[u8], after: Option<&[u8]>) -> bool {
@@ -420,7 +430,7 @@ impl Model {
         match self.fault {
             Fault::LostUpdates => {
                 let mut copy = self.state().pairs.clone();
-                thread::yield_now();
+                linger();
                 for (key, value) in batch {
                     match value {
                         Some(value) => copy.insert(key, value),
@@ -434,10 +444,10 @@ impl Model {
                     let half = value.as_ref().map(|value| value[..value.len() / 2].to_vec());
                     if let (Fault::TornValues, Some(half)) = (self.fault, half) {
                         self.write(&mut self.state(), &key, Some(&half));
-                        thread::yield_now();
+                        linger();
                     }
                     self.write(&mut self.state(), &key, value.as_deref());
-                    thread::yield_now();
+                    linger();
                 }
             }
         }
@@ -446,10 +456,11 @@ impl Model {
 
 impl StorageBackend for Model {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        let pairs = self.seen();
-        let found = pairs.get(&self.stored_key(key)).cloned();
-        Ok(match self.fault {
+        let found = self.look(|pairs| match self.fault {
             Fault::AbsentIsTheNext => pairs.range(key.to_vec()..).next().map(|(_, v)| v.clone()),
+            _ => pairs.get(&self.stored_key(key)).cloned(),
+        });
+        Ok(match self.fault {
             Fault::RarePairForgotten => found.filter(|value| value.len() != 13),
             Fault::DeletesComeBack if found.is_none() && self.state().commits > 40 => {
                 self.state().deleted.get(key).cloned()
@@ -472,17 +483,17 @@ impl StorageBackend for Model {
                 let Some((last, _)) = page.last() else { break };
                 after = Some(last.clone());
                 pairs.extend(page);
-                thread::yield_now();
+                linger();
             }
             pairs.truncate(limit);
             return Ok(pairs);
         }
-        let all = self.seen();
-        let mut pairs: Vec<Pair> = all
-            .iter()
-            .filter(|(key, _)| self.in_bounds(&all, key, prefix, after))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
+        let mut pairs: Vec<Pair> = self.look(|all| {
+            all.iter()
+                .filter(|(key, _)| self.in_bounds(all, key, prefix, after))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect()
+        });
         self.order(&mut pairs);
         let mut pairs = self.cut(pairs, limit)?;
         match self.fault {
