@@ -105,7 +105,8 @@ impl Store {
     }
 
     pub(crate) fn covers(&self, versions: &BTreeMap<Arc<str>, Version>) -> bool {
-        versions.iter().all(|(name, version)| self.version(name).covers(version))
+        let held = |name| self.durable.documents.get(name).map(|document| &document.version);
+        versions.iter().all(|(name, version)| held(name).is_some_and(|held| held.covers(version)))
     }
 
     /// Every change of a document, by slot, whatever order it came in.
