@@ -88,6 +88,10 @@ fn refused_changes_are_reported_on_both_sides_and_nothing_waits_for_them() {
     world.settle();
     world.write(0, "future", b"builds on what was refused");
     world.write(0, "later", b"x");
+    world.settle();
+    world.write(0, "later", b"y");
+    world.settle();
+    world.write(1, "later", b"comes back as an entry that the peer skips");
     world.ask(0, 0, 7);
     world.ask(0, 1, 7);
     world.settle();

@@ -506,11 +506,12 @@ impl World {
 }
 
 /// What is acknowledged is durable, or was refused.
-fn check_ack(store: &Store, sender: &Side, side: &Side, acked: u64) {
-    for (_, dots) in sender.tap.changes.iter().filter(|(frame, _)| *frame <= acked) {
+fn check_ack(store: &Store, sender: &mut Side, side: &Side, acked: u64) {
+    let count = sender.tap.changes.partition_point(|(frame, _)| *frame <= acked);
+    for (_, dots) in sender.tap.changes.drain(..count) {
         for (document, dot) in dots {
-            let held = store.version(document).contains(*dot);
-            let refused = || side.refused.iter().any(|(_, r)| r.dot == *dot);
+            let held = store.version(&document).contains(dot);
+            let refused = || side.refused.iter().any(|(_, r)| r.dot == dot);
             assert!(held || refused(), "acknowledged, but not durable: {document} {dot:?}");
         }
     }
