@@ -407,6 +407,37 @@ fn both_sides_compare_at_the_same_time() {
 }
 
 #[test]
+fn a_fork_shows_at_the_first_contact_even_when_both_hold_equally_much() {
+    for others in [0, 3, 200] {
+        let mut world = World::new(2, &[[0, 1]]);
+        for store in [0, 1] {
+            for number in 0..others {
+                world.stores[store].write_by(
+                    number,
+                    &name(&format!("same {number}")),
+                    b"x",
+                    Hlc::from_millis(NOW),
+                );
+            }
+            // A copy of a data directory writes under the same id.
+            world.stores[store].write_by(
+                1,
+                &name("forked"),
+                if store == 0 { b"x" } else { b"y" },
+                Hlc::from_millis(NOW),
+            );
+        }
+        world.connect(0);
+        world.settle();
+        for end in [0, 1] {
+            let refused = &world.side(0, end).refused;
+            assert!(refused.iter().any(|(_, r)| r.why == Refusal::Fork), "{refused:?}");
+            assert!(refused.iter().all(|(_, r)| &*r.document == "forked"));
+        }
+    }
+}
+
+#[test]
 fn a_change_made_during_a_comparison_is_sent_without_further_ado() {
     let mut world = live(100);
     world.disconnect(0);

@@ -253,8 +253,11 @@ impl Store {
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        let versions = self.versions();
-        Summary::new(versions.into_iter().map(|(name, version)| DocumentSummary { name, version }))
+        Summary::new(self.durable.documents.iter().map(|(name, held)| DocumentSummary {
+            name: Arc::clone(name),
+            version: held.version.clone(),
+            chains: held.chains.values().copied().collect(),
+        }))
     }
 
     /// What `held` lacks of a document, from `start` on.
