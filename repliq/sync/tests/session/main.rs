@@ -14,4 +14,5 @@ mod promises;
 mod random;
 mod store;
 mod tap;
+mod vectors;
 mod world;
