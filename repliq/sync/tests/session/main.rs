@@ -10,6 +10,7 @@
 
 mod costs;
 mod faults;
+mod hostile;
 mod promises;
 mod random;
 mod store;

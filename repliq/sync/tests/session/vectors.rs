@@ -62,12 +62,7 @@ fn messages() -> Vec<(&'static str, u64, Message<'static>)> {
         (
             "advance only",
             200,
-            Message::Changes {
-                documents: vec![],
-                replicas: vec![],
-                advance: 64,
-                entries: vec![],
-            },
+            Message::Changes { documents: vec![], replicas: vec![], advance: 64, entries: vec![] },
         ),
         ("ack", 2, Message::Ack { frame: 300, volatile: true }),
         ("start", 1, Message::Start(place)),
