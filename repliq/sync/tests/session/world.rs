@@ -93,6 +93,10 @@ pub(crate) enum Fault {
     Lose,
     Duplicate,
     Swap,
+    /// The byte at this place is changed by this.
+    Flip(usize, u8),
+    /// Only so many bytes arrive.
+    Cut(usize),
 }
 
 pub(crate) struct World {
@@ -135,6 +139,11 @@ impl World {
     pub(crate) fn new_epoch(&mut self) -> u64 {
         self.epochs += 1;
         Rng::new(self.epochs).bits()
+    }
+
+    /// Whether what arrives is what was sent, so that the checks make sense.
+    fn intact(&self) -> bool {
+        !matches!(self.fault, Some((.., Fault::Flip(..))))
     }
 
     pub(crate) fn write(&mut self, store: usize, document: &str, payload: &[u8]) {
@@ -238,7 +247,7 @@ impl World {
 
     /// Lets a side say what it wants done.
     pub(crate) fn poll(&mut self, link: usize, end: usize) -> bool {
-        let (fault, now) = (self.fault, self.now);
+        let (fault, now, intact) = (self.fault, self.now, self.intact());
         let Some(sides) = self.links[link].connection.as_mut() else { return false };
         let writable = sides[end].writable;
         let effects = sides[end].session.poll(writable, now);
@@ -251,7 +260,8 @@ impl World {
             assert!(side.ended.is_none(), "an effect after the end: {effect:?}");
             match effect {
                 Effect::Send(frame) => {
-                    if let Some(acked) = side.tap.read(&frame) {
+                    let acked = side.tap.read(&frame).filter(|_| intact);
+                    if let Some(acked) = acked {
                         check_ack(&self.stores[side.store], other, side, acked);
                     }
                     let index = side.tap.frames - 1;
@@ -262,6 +272,12 @@ impl World {
                             other.inbox.push_back(frame.clone());
                             other.inbox.push_back(frame);
                         }
+                        Some(Fault::Flip(at, by)) => {
+                            let mut damaged = frame.to_vec();
+                            damaged[at] ^= by;
+                            other.inbox.push_back(damaged.into());
+                        }
+                        Some(Fault::Cut(len)) => other.inbox.push_back(frame.slice(..len)),
                         // Comes after the next one, if there is one.
                         Some(Fault::Swap) => side.held = Some(frame),
                         None => {
@@ -293,7 +309,7 @@ impl World {
                 }
                 Effect::Synced(id) => {
                     side.synced.push(id);
-                    if side.refused.is_empty() {
+                    if side.refused.is_empty() && intact {
                         let held = &side.asked[&id];
                         let (ours, theirs) = (&held[end], &held[1 - end]);
                         assert!(self.stores[side.store].covers(theirs), "synced, but not here");
@@ -396,7 +412,7 @@ impl World {
             self.poll_all();
         }
         let cursor = self.stores[store].durable.cursors.get(&self.stores[peer].replica);
-        if cursor != cursor_before.as_ref() {
+        if cursor != cursor_before.as_ref() && self.intact() {
             self.check_cursor(store, peer);
         }
         true
