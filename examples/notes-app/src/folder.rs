@@ -109,7 +109,7 @@ mod tests {
     fn what_cannot_be_a_note_is_an_error_that_names_the_file() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("latin1.md"), b"caf\xe9").unwrap();
-        let large = fs::File::create(root.path().join("large.md")).unwrap();
+        let large = fs::File::create(root.path().join("too-large.md")).unwrap();
         large.set_len(MAX_BODY_BYTES as u64 + 1).unwrap();
         let folder = Folder::open(root.path()).unwrap();
         assert!(folder.files[0].read().unwrap_err().to_string().contains("latin1.md"));

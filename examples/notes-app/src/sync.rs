@@ -69,6 +69,8 @@ pub(crate) async fn watch(book: &Notebook, url: &str) -> Result<(), AppError> {
     let mut known: HashSet<String> = book.all()?.into_keys().collect();
     let link = book.replica.sync(url).await?;
     let mut statuses = link.watch_status();
+    // It may have connected by now.
+    statuses.mark_changed();
     say(&format!("Watching {url}: Ctrl-C ends"))?;
     loop {
         tokio::select! {
