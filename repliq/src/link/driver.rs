@@ -11,7 +11,7 @@ use bytes::Bytes;
 use repliq_core::erased::{DynConnection, DynReceiver, DynSender};
 use repliq_core::{ReplicaId, TransportError, TransportErrorKind};
 use repliq_sync::{
-    Arrival, Config, DocumentName, Effect, Identified, OutgoingChange, Phase, Position,
+    Arrival, Config, DocumentName, Effect, Farewell, Identified, OutgoingChange, Phase, Position,
     RefusedChange, Role, Session, SessionError, Summary, Verdict,
 };
 use std::sync::Arc;
@@ -63,7 +63,12 @@ pub(crate) enum Command {
 
 /// Who started it: a link to a URL, or a listener.
 pub(crate) enum Origin {
-    Link { space: Arc<Space>, url: String },
+    /// `synced` are the ids that wait already.
+    Link {
+        space: Arc<Space>,
+        url: String,
+        synced: Vec<u64>,
+    },
     Listener,
 }
 
@@ -171,14 +176,14 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         tell: F,
     ) -> Self {
         let started = Instant::now();
-        let (space, peer_key, role) = match origin {
-            Origin::Link { space, url } => {
+        let (space, peer_key, role, synced) = match origin {
+            Origin::Link { space, url, synced } => {
                 let key = link_key(&url);
                 let cursor = engine.reader.cursor(&space.name, &key).ok().flatten();
                 let role = Role::Initiator { cursor };
-                (Some(space), key, role)
+                (Some(space), key, role, synced)
             }
-            Origin::Listener => (None, Bytes::new(), Role::Acceptor),
+            Origin::Listener => (None, Bytes::new(), Role::Acceptor, Vec::new()),
         };
         let config = Config {
             replica: engine.replica,
@@ -189,7 +194,11 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         };
         let is_listener = space.is_none();
         let head = space.as_ref().map_or(Position::default(), |space| space.head());
-        let session = Session::new(config, head, started.elapsed());
+        let mut session = Session::new(config, head, started.elapsed());
+        // Asked before the hello is sent, they need no question of their own.
+        for id in synced {
+            session.synced(id, head, started.elapsed());
+        }
         let space = space.map(|space| {
             let follow = space.follow();
             (space, follow)
@@ -375,6 +384,10 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
     fn identify(&mut self, peer: ReplicaId, name: &str, claim: Option<Position>) {
         self.peer = Some(peer);
         if self.is_listener {
+            if name.is_empty() || name.len() > store::MAX_NAME_BYTES {
+                self.session.refuse(Farewell::Space);
+                return;
+            }
             let space = self.engine.space(name);
             let follow = space.follow();
             self.space = Some((space, follow));
