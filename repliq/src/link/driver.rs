@@ -11,8 +11,8 @@ use bytes::Bytes;
 use repliq_core::erased::{DynConnection, DynReceiver, DynSender};
 use repliq_core::{ReplicaId, TransportError, TransportErrorKind};
 use repliq_sync::{
-    Arrival, Config, DocumentName, DocumentSummary, Effect, Farewell, Identified, OutgoingChange, Phase,
-    Position, RefusedChange, Role, Session, SessionError, Summary, Verdict,
+    Arrival, Config, DocumentName, Effect, Farewell, Identified, OutgoingChange, Phase, Position,
+    RefusedChange, Role, Session, SessionError, Summary, Verdict,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +68,8 @@ pub(crate) enum Origin {
         /// The space at the other end.
         peer_space: String,
         url: String,
+        /// The ids that wait already.
+        synced: Vec<u64>,
     },
     Listener,
 }
@@ -115,9 +117,12 @@ async fn write(mut sender: Box<dyn DynSender>, mut frames: mpsc::Receiver<Bytes>
 /// A read of our store that is under way.
 enum Read {
     Feed(JoinHandle<Result<(Vec<store::FeedEntry>, Position), String>>),
-    Document(JoinHandle<Result<(ChangeReader, Vec<OutgoingChange>, bool), String>>),
+    Document(JoinHandle<Result<DocumentRead, String>>),
     Summary(JoinHandle<Result<Summary, String>>, Position),
 }
+
+/// The reader to go on with, what it gave, and whether nothing is left.
+type DocumentRead = (ChangeReader, Vec<OutgoingChange>, bool);
 
 enum Done {
     Feed(Vec<store::FeedEntry>, Position),
@@ -180,14 +185,14 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         tell: F,
     ) -> Self {
         let started = Instant::now();
-        let (space, peer_space, peer_key, role) = match origin {
-            Origin::Link { space, peer_space, url } => {
+        let (space, peer_space, peer_key, role, synced) = match origin {
+            Origin::Link { space, peer_space, url, synced } => {
                 let key = link_key(&url);
                 let cursor = engine.reader.cursor(&space.name, &key).ok().flatten();
                 let role = Role::Initiator { cursor };
-                (Some(space), peer_space, key, role)
+                (Some(space), peer_space, key, role, synced)
             }
-            Origin::Listener => (None, String::new(), Bytes::new(), Role::Acceptor),
+            Origin::Listener => (None, String::new(), Bytes::new(), Role::Acceptor, Vec::new()),
         };
         let config = Config {
             replica: engine.replica,
@@ -198,7 +203,11 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         };
         let is_listener = space.is_none();
         let head = space.as_ref().map_or(Position::default(), |space| space.head());
-        let session = Session::new(config, head, started.elapsed());
+        let mut session = Session::new(config, head, started.elapsed());
+        // Asked before the hello is sent, they need no question of their own.
+        for id in synced {
+            session.synced(id, head, started.elapsed());
+        }
         let space = space.map(|space| {
             let follow = space.follow();
             (space, follow)
@@ -403,7 +412,8 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         self.peer = Some(peer);
         if self.is_listener {
             if name.is_empty() || name.len() > store::MAX_NAME_BYTES {
-                return self.session.refuse(Farewell::Space);
+                self.session.refuse(Farewell::Space);
+                return;
             }
             let space = self.engine.space(name);
             let follow = space.follow();
@@ -451,11 +461,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         let Some((space, _)) = &self.space else { return };
         let head = space.head();
         let (reader, name) = (self.engine.reader.clone(), Arc::clone(&space.name));
-        let read = move || {
-            let versions = reader.versions(&name).map_err(|error| error.to_string())?;
-            let summary = |(name, version)| DocumentSummary { name, version };
-            Ok(Summary::new(versions.into_iter().map(summary)))
-        };
+        let read = move || reader.summary(&name).map_err(|error| error.to_string());
         self.reads.push(Read::Summary(tokio::task::spawn_blocking(read), head));
     }
 

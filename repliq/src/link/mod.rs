@@ -327,19 +327,16 @@ impl Supervisor {
     ) -> Ending {
         let (commands, received) = mpsc::channel(64);
         *self.shared.refused.lock() = Default::default();
-        let waiting: Vec<u64> = {
+        let synced: Vec<u64> = {
             let mut waiters = self.shared.waiters.lock();
             waiters.session = Some(commands.clone());
             waiters.waiting.keys().copied().collect()
         };
         let url = self.endpoint.as_str().to_owned();
         let (space, peer_space) = (Arc::clone(&self.space), self.peer_space.clone());
-        let origin = Origin::Link { space, peer_space, url };
+        let origin = Origin::Link { space, peer_space, url, synced };
         let tell = |notice, volatile| self.shared.notice(notice, volatile);
         let asked = async {
-            for id in waiting {
-                let _ = commands.send(Command::Synced(id)).await;
-            }
             let _ = closing.wait_for(|closing| *closing).await;
             let _ = commands.send(Command::Close).await;
             std::future::pending().await

@@ -92,8 +92,10 @@ pub enum Phase {
 pub enum Effect {
     /// Send a frame, in order.
     Send(Bytes),
-    /// Look the peer up; answer with [`Session::identified`] before passing in
-    /// another frame.
+    /// Look the peer up; answer with
+    /// [`Session::identified`](crate::Session::identified), or with
+    /// [`Session::refuse`](crate::Session::refuse), before passing in another
+    /// frame.
     Identify {
         /// The replica id of the peer's store.
         peer: ReplicaId,
@@ -102,17 +104,17 @@ pub enum Effect {
         /// How far the peer says it holds our feed.
         claim: Option<Position>,
     },
-    /// Read our feed after this number; answer with [`Session::feed`].
+    /// Read our feed after this number; answer with [`Session::feed`](crate::Session::feed).
     ReadFeed {
         /// The number of the last entry that is not wanted.
         after: u64,
         /// About how many bytes to read.
         max_bytes: usize,
     },
-    /// Sum up what we hold; answer with [`Session::summarized`].
+    /// Sum up what we hold; answer with [`Session::summarized`](crate::Session::summarized).
     Summarize,
     /// Read what a version lacks of a document, in causal order; answer with
-    /// [`Session::document_changes`].
+    /// [`Session::document_changes`](crate::Session::document_changes).
     ReadDocument {
         /// The name of the document.
         document: Arc<str>,
@@ -122,7 +124,7 @@ pub enum Effect {
         max_bytes: usize,
     },
     /// Make the arrivals durable, and the cursor with them unless one is
-    /// refused; answer with [`Session::committed`].
+    /// refused; answer with [`Session::committed`](crate::Session::committed).
     Commit {
         /// The changes, in order.
         arrivals: Vec<Arrival>,
@@ -140,7 +142,7 @@ pub enum Effect {
         /// Which, and why.
         changes: Vec<RefusedChange>,
     },
-    /// What [`Session::synced`] asked for with this id has come to be.
+    /// What [`Session::synced`](crate::Session::synced) asked for with this id has come to be.
     Synced(u64),
     /// The session is over: nothing follows.
     End(Result<(), SessionError>),
