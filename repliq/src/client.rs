@@ -48,6 +48,19 @@ impl fmt::Debug for SyncMessage {
 
 /// Follows a relay without keeping anything: for looking at what passes, not
 /// for data that must last; that is [`Replica`](crate::Replica)'s.
+///
+/// ```no_run
+/// use repliq::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let replica_id = ReplicaId::new();
+/// let mut client = Client::new(replica_id);
+/// client.connect("ws://127.0.0.1:8080").await?;
+/// client.run(|message| match message { Message::Sync(sync) => println!("{sync:?}"), _ => {} }).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Client<T = DefaultTransport> {
     replica: ReplicaId,
     transport: T,

@@ -5,6 +5,27 @@
 //! [`Crdt`]), the storage (any [`StorageBackend`]), the network (any
 //! [`Transport`]). Start with [`Replica::open`], which stands on sled and
 //! WebSocket.
+//!
+//! ```no_run
+//! use repliq::prelude::*;
+//! # use serde::{Deserialize, Serialize};
+//!
+//! # #[derive(Clone, Serialize, Deserialize)]
+//! # struct Note { title: String }
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let note = Note { title: "Groceries".to_string() };
+//! let replica = Replica::open("./data").await?; // sled + WebSocket
+//! let notes: Document<LwwMap<String, Note>> = replica.document("notes").await?;
+//! notes.update(|m| m.set("id-1".to_string(), note)).await?; // durable when it returns
+//! let title = notes.read(|m| m.get(&"id-1".to_string()).map(|n| n.title.clone()))?;
+//! let mut events = notes.subscribe(); // a Stream of typed events
+//! let link = replica.sync("ws://127.0.0.1:8080").await?; // background, reconnects
+//! link.synced().await?; // both sides hold the same, durably
+//! # let _ = (title, events.next().await);
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -34,6 +34,20 @@ struct Inner {
 
 /// A running relay. Cheap to clone; it serves until it is closed or the last
 /// clone is dropped.
+///
+/// ```
+/// use repliq::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let relay = Relay::open(SledBackend::open(directory.path())?).await?;
+/// let at = relay.listen(WebSocket::default(), "ws://127.0.0.1:0").await?;
+/// println!("listening at {at}");
+/// relay.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Relay {
     inner: Arc<Inner>,
 }

@@ -41,6 +41,25 @@ struct Inner {
 /// A device's store with everything in it. Cheap to clone.
 ///
 /// The type parameters say what it stands on; nothing else depends on them.
+///
+/// ```
+/// use repliq::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path();
+/// let replica = Replica::open(path).await?;
+/// let notes: Document<LwwMap<String, String>> = replica.document("notes").await?;
+/// notes.update(|m| m.set("id-1".to_string(), "Groceries".to_string())).await?;
+/// replica.close().await;
+///
+/// let replica = Replica::open(path).await?;
+/// let notes: Document<LwwMap<String, String>> = replica.document("notes").await?;
+/// assert_eq!(notes.read(|m| m.get("id-1").cloned())?.as_deref(), Some("Groceries"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Replica<B = DefaultBackend, T = DefaultTransport> {
     inner: Arc<Inner>,
     stands_on: PhantomData<fn() -> (B, T)>,
@@ -64,6 +83,23 @@ impl Replica {
 
 impl Replica {
     /// Chooses backend and transport.
+    ///
+    /// ```
+    /// use repliq::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path();
+    /// let replica: Replica<SledBackend, WebSocket> = Replica::builder()
+    ///     .storage(SledBackend::open(path)?)
+    ///     .transport(WebSocket::default())
+    ///     .build()
+    ///     .await?;
+    /// # drop(replica);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder() -> Builder<Unset, DefaultTransport> {
         Builder { storage: Unset, transport: DefaultTransport::default(), wall: Millis::now }
     }
@@ -88,6 +124,24 @@ impl<B, T> Replica<B, T> {
     /// Syncs the space `default` with the peer at this URL, in the background,
     /// for as long as the link lives. The path of the URL names the space over
     /// there.
+    ///
+    /// ```
+    /// use repliq::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let server = Server::new("127.0.0.1:0".to_string());
+    /// # let server = server.storage(SledBackend::open(directory.path().join("relay"))?);
+    /// # let (relay, url) = server.start().await?;
+    /// # let url = url.as_str();
+    /// # let replica = Replica::open(directory.path().join("data")).await?;
+    /// let link = replica.sync(url).await?; // ws://127.0.0.1:8080
+    /// link.synced().await?;
+    /// # relay.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Transport`] when the URL is malformed or not of this replica's
@@ -125,6 +179,20 @@ impl<B, T> fmt::Debug for Replica<B, T> {
 }
 
 /// A space of a replica: the unit of sync, permission and keys.
+///
+/// ```no_run
+/// use repliq::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let replica = Replica::open("./data").await?;
+/// let team = replica.space("team");
+/// let tasks: Document<LwwSet<String>> = team.document("tasks").await?;
+/// let link = team.sync("ws://127.0.0.1:8080/team").await?;
+/// # drop((tasks, link));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Space<B = DefaultBackend, T = DefaultTransport> {
     replica: Replica<B, T>,
     name: Arc<str>,

@@ -13,6 +13,16 @@ type Opening = Pin<Box<dyn Future<Output = Result<Relay, Error>> + Send>>;
 
 /// A relay over WebSocket that keeps its data in `./repliq-relay`, with sled,
 /// or wherever [`Server::storage`] says.
+///
+/// ```no_run
+/// use repliq::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Server::new("127.0.0.1:8080".to_string()).run().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a server does nothing until it runs"]
 pub struct Server {
     address: String,

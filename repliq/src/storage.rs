@@ -5,6 +5,29 @@ use crate::store;
 use repliq_core::{Batch, LoadError, Loaded, StorageBackend, Stored};
 
 /// Keeps single values in a backend, each with what it takes to go on editing.
+///
+/// ```
+/// use repliq::prelude::*;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path();
+/// let mut map = LwwMap::new(ReplicaId::new());
+/// map.set("user_name".to_string(), "Alice".to_string());
+///
+/// let storage = Storage::new(SledBackend::open(path)?);
+/// storage.put("my_map", &map)?;
+/// let loaded: Option<LwwMap<String, String>> = storage.get("my_map")?;
+/// assert_eq!(loaded.as_ref(), Some(&*map));
+///
+/// // To go on editing, with no timestamp used twice:
+/// if let Some(saved) = storage.get::<Saved<LwwMap<String, String>>>("my_map")? {
+///     let mut map = Standalone::resume(saved, map.replica());
+///     map.remove("user_name".to_string());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Storage<B> {
     backend: B,

@@ -1,5 +1,13 @@
 //! Every line of user code that the design promises, as it stands there, with
 //! port 0 and temporary directories (redb and QUIC come later).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 use repliq::prelude::*;
 use repliq::{Events, Link, Relay, Space};
@@ -61,8 +69,8 @@ async fn the_lines_of_a_device_run_as_they_stand() -> Result<(), Box<dyn std::er
 }
 
 #[tokio::test]
-async fn a_builder_names_backend_and_transport_in_the_type() -> Result<(), Box<dyn std::error::Error>>
-{
+async fn a_builder_names_backend_and_transport_in_the_type()
+-> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let _both: Replica<SledBackend, MemoryTransport> = Replica::builder()
         .storage(SledBackend::open(directory.path())?)
@@ -154,6 +162,7 @@ async fn the_lines_of_a_server_and_a_client_run_as_they_stand()
     let (seen, mut told) = tokio::sync::mpsc::channel(16);
     let mut client = Client::new(replica_id);
     client.connect(&url).await?;
+    #[allow(clippy::single_match, reason = "as the design has it")]
     let running = tokio::spawn(async move {
         client
             .run(|message| match message {
@@ -241,7 +250,10 @@ async fn handles_go_everywhere_and_every_future_can_be_spawned() {
     is_send(map.update(|m| m.set("a".into(), "1".into()))).await.unwrap();
     is_send(in_space.try_update(|_| Ok::<_, ()>(()))).await.unwrap();
     // The future holds the document by itself, and lends nothing.
-    let update = { let handle = map.clone(); handle.update(|m| m.len()) };
+    let update = {
+        let handle = map.clone();
+        handle.update(|m| m.len())
+    };
     assert_eq!(tokio::spawn(update).await.unwrap().unwrap(), 1);
     let link = is_send(replica.sync(at.as_str())).await.unwrap();
     is_send(link.synced()).await.unwrap();

@@ -1,5 +1,13 @@
 //! The arrows between packages, as design section 2 draws them, and what stands
 //! at the top of the repository.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -39,7 +47,9 @@ impl Package {
         let mut names = BTreeSet::new();
         for place in targets.chain([&self.manifest]) {
             for table in tables {
-                let Some(table) = place.get(*table).and_then(|table| table.as_table()) else { continue };
+                let Some(table) = place.get(*table).and_then(|table| table.as_table()) else {
+                    continue;
+                };
                 for (name, value) in table {
                     let renamed = value.get("package").and_then(|name| name.as_str());
                     names.insert(renamed.unwrap_or(name).to_owned());
@@ -99,7 +109,9 @@ fn sync_has_no_runtime_no_clock_and_no_randomness_of_its_own() {
         assert!(!sync.uses().contains(name), "{name}");
     }
     for (path, text) in sources(&root().join("repliq/sync/src")) {
-        for word in ["Instant", "SystemTime", "Millis::now", "ReplicaId::new", "std::thread", "async "] {
+        for word in
+            ["Instant", "SystemTime", "Millis::now", "ReplicaId::new", "std::thread", "async "]
+        {
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             let found = code.filter(|line| line.contains(word)).count();
             assert_eq!(found, 0, "{}: {word}", path.display());
@@ -143,8 +155,10 @@ fn only_the_engine_the_matrix_the_tool_and_the_examples_name_concrete_ones() {
     let packages = packages();
     for (name, package) in &packages {
         let all: BTreeSet<String> = package.uses().union(&package.tests_with()).cloned().collect();
-        let may = matches!(name.as_str(), "repliq" | "repliq-conformance-matrix" | "repliq-cli" | "repliq-benches")
-            || package.folder.starts_with("examples/");
+        let may = matches!(
+            name.as_str(),
+            "repliq" | "repliq-conformance-matrix" | "repliq-cli" | "repliq-benches"
+        ) || package.folder.starts_with("examples/");
         if !may {
             let found: Vec<_> = all.iter().filter(|name| is_concrete(name)).collect();
             assert!(found.is_empty(), "{name} names {found:?}");
@@ -167,7 +181,10 @@ fn nobody_below_the_engine_knows_it() {
     for (name, package) in &packages {
         let below = ["repliq-core", "repliq-sync", "repliq-crdts", "repliq-conformance"];
         if below.contains(&name.as_str()) || is_concrete(name) {
-            assert!(!package.uses().contains("repliq") && !package.tests_with().contains("repliq"), "{name}");
+            assert!(
+                !package.uses().contains("repliq") && !package.tests_with().contains("repliq"),
+                "{name}"
+            );
         }
     }
 }
@@ -178,7 +195,8 @@ fn every_package_has_the_lints_of_the_workspace_which_forbid_unsafe_code() {
         let lints = package.manifest.get("lints").and_then(|lints| lints.get("workspace"));
         assert_eq!(lints.and_then(|lints| lints.as_bool()), Some(true), "{name}");
         for key in ["edition", "license", "rust-version", "version"] {
-            let inherited = package.manifest["package"].get(key).and_then(|value| value.get("workspace"));
+            let inherited =
+                package.manifest["package"].get(key).and_then(|value| value.get("workspace"));
             assert!(inherited.is_some(), "{name}: {key}");
         }
     }
@@ -193,17 +211,32 @@ fn every_package_has_the_lints_of_the_workspace_which_forbid_unsafe_code() {
 
 #[test]
 fn every_package_folder_is_a_member_and_the_top_is_what_the_design_says() {
-    let known = ["Cargo.toml", "Cargo.lock", "README.md", "LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md",
-        "repliq", "backends", "transports", "crdts", "conformance", "examples"];
+    let known = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "CHANGELOG.md",
+        "repliq",
+        "backends",
+        "transports",
+        "crdts",
+        "conformance",
+        "examples",
+    ];
     // What git ignores is not part of the repository.
     let ignored = std::fs::read_to_string(root().join(".gitignore")).unwrap_or_default();
     let ignored: BTreeSet<&str> = ignored.lines().map(|line| line.trim_matches('/')).collect();
     for entry in std::fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let fine = name.starts_with('.') || known.contains(&name.as_str()) || ignored.contains(name.as_str());
+        let fine = name.starts_with('.')
+            || known.contains(&name.as_str())
+            || ignored.contains(name.as_str());
         assert!(fine, "{name} does not belong at the top");
     }
-    let members: BTreeSet<String> = packages().into_values().map(|package| package.folder).collect();
+    let members: BTreeSet<String> =
+        packages().into_values().map(|package| package.folder).collect();
     let mut found = BTreeSet::new();
     for folder in ["repliq", "backends", "transports", "crdts", "conformance", "examples"] {
         manifests(&root().join(folder), &mut found);
@@ -221,7 +254,10 @@ fn manifests(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && !matches!(name.as_str(), "src" | "target" | "tests") {
+        if path.is_dir()
+            && !name.starts_with('.')
+            && !matches!(name.as_str(), "src" | "target" | "tests")
+        {
             manifests(&path, found);
         }
     }

@@ -50,6 +50,25 @@ impl<C: Crdt> Document<C> {
     /// Nothing happens before the future is first polled. Dropping it later
     /// undoes nothing: the change commits all the same.
     ///
+    /// ```
+    /// # use repliq::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let replica = Replica::open(directory.path()).await?;
+    /// let stock: Document<LwwMap<String, u32>> = replica.document("stock").await?;
+    /// let all = stock
+    ///     .update(|m| {
+    ///         m.set("apples".to_string(), 3);
+    ///         m.set("pears".to_string(), 4);
+    ///         m.values().sum::<u32>()
+    ///     })
+    ///     .await?;
+    /// assert_eq!(all, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`UpdateError`]; nothing has changed then.
     ///
@@ -70,6 +89,25 @@ impl<C: Crdt> Document<C> {
 
     /// Edits the document in one transaction, unless the closure returns an
     /// error. Otherwise as [`Document::update`].
+    ///
+    /// ```
+    /// # use repliq::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let replica = Replica::open(directory.path()).await?;
+    /// let stock: Document<LwwMap<String, u32>> = replica.document("stock").await?;
+    /// let sold = stock
+    ///     .try_update(|m| {
+    ///         m.set("apples".to_string(), 0);
+    ///         Err::<(), _>("there are none")
+    ///     })
+    ///     .await;
+    /// assert!(sold.is_err());
+    /// assert_eq!(stock.read(|m| m.len())?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`UpdateError`], [`UpdateError::Aborted`] with what the closure
@@ -108,6 +146,21 @@ impl<C: Crdt> Document<C> {
     }
 
     /// Follows the visible changes from now on.
+    ///
+    /// ```
+    /// # use repliq::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let replica = Replica::open(directory.path()).await?;
+    /// let tags: Document<LwwSet<String>> = replica.document("tags").await?;
+    /// let mut events = tags.subscribe();
+    /// tags.update(|t| t.add("new".to_string())).await?;
+    /// let told = events.next().await;
+    /// assert_eq!(told, Some(SetEvent::Added { element: "new".to_string() }));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn subscribe(&self) -> Events<C> {
         self.core.subscribe()

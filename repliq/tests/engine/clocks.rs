@@ -26,7 +26,11 @@ async fn at(backend: &Faulty, network: &MemoryTransport, wall: fn() -> Millis) -
 }
 
 /// The stamps of all changes that a relay holds, as a client is told them.
-async fn stamps(network: &MemoryTransport, url: &str, changes: usize) -> Vec<(ReplicaId, u64, Hlc)> {
+async fn stamps(
+    network: &MemoryTransport,
+    url: &str,
+    changes: usize,
+) -> Vec<(ReplicaId, u64, Hlc)> {
     let mut client = Client::with_transport(ReplicaId::new(), network.clone());
     client.connect(url).await.unwrap();
     let (told, mut stamps) = tokio::sync::mpsc::unbounded_channel();
@@ -73,7 +77,10 @@ async fn a_clock_set_back_an_hour_between_two_runs_reuses_no_stamp() {
         device.close().await;
     }
     let stamps = stamps(&network, &url, 24).await;
-    assert!(stamps.is_sorted_by(|(_, seq, hlc), (_, seq2, hlc2)| seq < seq2 && hlc < hlc2), "{stamps:?}");
+    assert!(
+        stamps.is_sorted_by(|(_, seq, hlc), (_, seq2, hlc2)| seq < seq2 && hlc < hlc2),
+        "{stamps:?}"
+    );
     assert!(stamps.iter().all(|(_, _, hlc)| hlc.millis().0 >= NOW));
     assert_eq!(durable(&backend, "one").await, pairs(&[("a", "3")]));
 }

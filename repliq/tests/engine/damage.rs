@@ -12,7 +12,8 @@ fn files(path: &Path) -> Files {
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let entry = entry.unwrap();
         let name = entry.file_name().to_string_lossy().into_owned();
-        let bytes = if entry.path().is_dir() { Vec::new() } else { std::fs::read(entry.path()).unwrap() };
+        let bytes =
+            if entry.path().is_dir() { Vec::new() } else { std::fs::read(entry.path()).unwrap() };
         (name, bytes)
     };
     std::fs::read_dir(path).unwrap().map(read).collect()
@@ -106,7 +107,8 @@ async fn a_backend_that_holds_something_else_is_left_as_it_is() {
     let before = data.scan(&[], None, usize::MAX).unwrap();
     let device = Replica::builder().storage(data.clone()).build().await.map(|_| ()).unwrap_err();
     let relay = Relay::open(data.clone()).await.map(|_| ()).unwrap_err();
-    let storage = Storage::new(data.clone()).put("a", &LwwSet::<u8>::new(ReplicaId::new())).unwrap_err();
+    let storage =
+        Storage::new(data.clone()).put("a", &LwwSet::<u8>::new(ReplicaId::new())).unwrap_err();
     for error in [device, relay, storage] {
         assert!(matches!(error, Error::Store(StoreError::NotAStore)), "{error:?}");
     }
@@ -196,7 +198,9 @@ async fn a_document_whose_log_is_damaged_is_a_typed_error_and_others_open() {
     // can apply; it is never another value.
     match device.document::<Notes>("one").await {
         Ok(one) => assert!(view(&one).is_empty()),
-        Err(error) => assert!(matches!(error, Error::Damaged { .. } | Error::Store(_)), "{error:?}"),
+        Err(error) => {
+            assert!(matches!(error, Error::Damaged { .. } | Error::Store(_)), "{error:?}")
+        }
     }
 }
 

@@ -116,7 +116,10 @@ async fn a_peers_change_on_top_of_one_that_fails_stays() {
     let mut events = one.subscribe();
     backend.hold();
     let link = here.sync(&url).await.unwrap();
-    let held = { let backend = backend.clone(); tokio::task::spawn_blocking(move || backend.await_held()) };
+    let held = {
+        let backend = backend.clone();
+        tokio::task::spawn_blocking(move || backend.await_held())
+    };
     within(held).await.unwrap();
     // The peer's changes are being committed; ours comes on top in memory.
     let doomed = begun(&one, "both", "ours, later");
@@ -263,7 +266,8 @@ async fn random_run(random: &mut Random) {
                     // Own keys are ours alone, so that the model is naive; the
                     // shared key is settled by timestamps.
                     let own = random.below(5) > 0;
-                    let key = if own { format!("own {}", random.below(6)) } else { "shared".into() };
+                    let key =
+                        if own { format!("own {}", random.below(6)) } else { "shared".into() };
                     let value = (random.below(4) > 0).then(|| format!("{step}"));
                     let update = match &value {
                         Some(value) => begun(&ours[n], &key, value),
@@ -274,7 +278,11 @@ async fn random_run(random: &mut Random) {
                     }
                 }
                 6..=7 => {
-                    let key = if random.below(2) == 0 { "shared".into() } else { format!("their {step}") };
+                    let key = if random.below(2) == 0 {
+                        "shared".into()
+                    } else {
+                        format!("their {step}")
+                    };
                     set(&theirs[n], &key, &format!("theirs {step}")).await;
                 }
                 8 => backend.next([IO]),
@@ -291,7 +299,11 @@ async fn random_run(random: &mut Random) {
         }
         settle(&mut models, &ours).await;
         // Failures that are left over are used up.
-        while !ours[0].update(|m| m.set("flush".into(), "1".into())).await.is_ok_and(|()| backend.is_calm()) {}
+        while !ours[0]
+            .update(|m| m.set("flush".into(), "1".into()))
+            .await
+            .is_ok_and(|()| backend.is_calm())
+        {}
         within(async {
             link.synced().await.unwrap();
             link_there.synced().await.unwrap();

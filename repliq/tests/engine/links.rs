@@ -4,8 +4,8 @@
 use crate::support::*;
 use repliq::prelude::*;
 use repliq::{
-    Ending, Endpoint, Error, FrameReceiver, FrameSender, Listener, Refusal, SessionError, SyncError,
-    TransportErrorKind,
+    Ending, Endpoint, Error, FrameReceiver, FrameSender, Listener, Refusal, SessionError,
+    SyncError, TransportErrorKind,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,10 @@ async fn a_link_to_a_relay_that_is_down_comes_up_with_it() {
     let link = device.sync("memory://relay").await.unwrap();
     let mut status = link.watch_status();
     let why = offline(&link).await;
-    assert!(matches!(&why, Ending::Transport(e) if e.kind == TransportErrorKind::Unreachable), "{why}");
+    assert!(
+        matches!(&why, Ending::Transport(e) if e.kind == TransportErrorKind::Unreachable),
+        "{why}"
+    );
     let waiting = tokio::spawn(async move {
         link.synced().await.unwrap();
         link
@@ -181,7 +184,8 @@ async fn a_peer_that_is_no_repliq_is_a_typed_error_for_whoever_waits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_ends_every_session_is_not_called_without_pause() {
     let network = MemoryTransport::new();
-    let (url, connections) = pretending(&network, |connection| async move { drop(connection) }).await;
+    let (url, connections) =
+        pretending(&network, |connection| async move { drop(connection) }).await;
     let device = on(&Faulty::new(), &network).await;
     let link = device.sync(&url).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -220,7 +224,10 @@ async fn a_websocket_echo_server_and_an_http_server_are_typed_ends() {
     });
     let link = device.sync(&url).await.unwrap();
     let why = offline(&link).await;
-    assert!(matches!(&why, Ending::Transport(e) if e.kind == TransportErrorKind::Handshake), "{why}");
+    assert!(
+        matches!(&why, Ending::Transport(e) if e.kind == TransportErrorKind::Handshake),
+        "{why}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -228,12 +235,18 @@ async fn a_url_that_can_never_work_is_a_typed_error() {
     let device = Replica::builder().storage(MemoryBackend::new()).build().await.unwrap();
     for url in ["", "127.0.0.1:80", "http://127.0.0.1:1", "memory://relay", "ws://a b"] {
         let error = device.sync(url).await.unwrap_err();
-        assert!(matches!(&error, Error::Transport(e) if e.kind == TransportErrorKind::Endpoint), "{url}: {error:?}");
+        assert!(
+            matches!(&error, Error::Transport(e) if e.kind == TransportErrorKind::Endpoint),
+            "{url}: {error:?}"
+        );
     }
     // What only the transport knows to be wrong fails whoever waits.
     let link = device.sync("ws://127.0.0.1:99999").await.unwrap();
     let error = within(link.synced()).await.unwrap_err();
-    assert!(matches!(&error, SyncError::Transport(e) if e.kind == TransportErrorKind::Endpoint), "{error:?}");
+    assert!(
+        matches!(&error, SyncError::Transport(e) if e.kind == TransportErrorKind::Endpoint),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -242,13 +255,19 @@ async fn a_port_in_use_is_a_typed_error() {
     let at = relay.listen(WebSocket::default(), "ws://127.0.0.1:0").await.unwrap();
     let second = Relay::open(MemoryBackend::new()).await.unwrap();
     let error = second.listen(WebSocket::default(), at.as_str()).await.unwrap_err();
-    assert!(matches!(&error, Error::Transport(e) if e.kind == TransportErrorKind::InUse), "{error:?}");
+    assert!(
+        matches!(&error, Error::Transport(e) if e.kind == TransportErrorKind::InUse),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("choose another port"), "{error}");
     within(relay.close()).await;
     second.listen(WebSocket::default(), at.as_str()).await.unwrap();
     let server = Server::new(at.authority().to_owned()).storage(MemoryBackend::new());
     let error = server.start().await.unwrap_err();
-    assert!(matches!(&error, Error::Transport(e) if e.kind == TransportErrorKind::InUse), "{error:?}");
+    assert!(
+        matches!(&error, Error::Transport(e) if e.kind == TransportErrorKind::InUse),
+        "{error:?}"
+    );
 }
 
 /// A relay over a copy of a device's own store.
@@ -343,7 +362,8 @@ async fn a_relay_restored_from_a_backup_gets_back_what_it_lost() {
         let network = MemoryTransport::new();
         let data = MemoryBackend::new();
         let (relay, url) = relay_over(data.clone(), &network, "memory://relay").await;
-        let (here, there) = (on(&Faulty::new(), &network).await, on(&Faulty::new(), &network).await);
+        let (here, there) =
+            (on(&Faulty::new(), &network).await, on(&Faulty::new(), &network).await);
         let (one, other) = (notes(&here, "one").await, notes(&there, "one").await);
         let (link, link_there) = (here.sync(&url).await.unwrap(), there.sync(&url).await.unwrap());
         set(&one, "a", "1").await;
@@ -394,7 +414,8 @@ async fn a_device_on_two_relays_at_once_is_a_bridge_between_them() {
     let (here, there) = (on(&Faulty::new(), &network).await, on(&Faulty::new(), &network).await);
     let to_one = bridge.sync(&url_one).await.unwrap();
     let to_two = bridge.sync(&url_two).await.unwrap();
-    let (link, link_there) = (here.sync(&url_one).await.unwrap(), there.sync(&url_two).await.unwrap());
+    let (link, link_there) =
+        (here.sync(&url_one).await.unwrap(), there.sync(&url_two).await.unwrap());
     let (left, right, middle) =
         (notes(&here, "one").await, notes(&there, "one").await, notes(&bridge, "one").await);
     for n in 0..20 {
@@ -510,7 +531,9 @@ async fn a_link_goes_on_when_the_handles_of_its_replica_are_dropped() {
 /// The runtime that a link runs on goes away before its replica.
 #[test]
 fn a_link_whose_runtime_is_gone_is_closed_and_holds_up_nobody() {
-    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    };
     let (first, second) = (runtime(), runtime());
     let device = second.block_on(alone(&Faulty::new()));
     let link = first.block_on(device.sync("memory://nobody")).unwrap();

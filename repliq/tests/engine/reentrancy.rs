@@ -86,7 +86,9 @@ async fn a_read_inside_a_read_works_with_a_writer_waiting() {
     let writer = one.clone();
     let reader = tokio::task::spawn_blocking(move || {
         one.read(|_| {
-            let writing = std::thread::spawn(move || block_on(writer.update(|m| m.set("a".into(), "1".into()))));
+            let writing = std::thread::spawn(move || {
+                block_on(writer.update(|m| m.set("a".into(), "1".into())))
+            });
             // Long enough for the writer to queue up at the lock.
             std::thread::sleep(Duration::from_millis(100));
             let nested = one.read(|m| m.len()).unwrap();
@@ -123,7 +125,8 @@ async fn a_reader_that_blocks_holds_up_nobody_elsewhere() {
     is_inside.recv().unwrap();
     // On the blocked document itself an update waits; it is polled on its own.
     let held = read.clone();
-    let waiting = std::thread::spawn(move || block_on(held.update(|m| m.set("a".into(), "1".into()))));
+    let waiting =
+        std::thread::spawn(move || block_on(held.update(|m| m.set("a".into(), "1".into()))));
     // Other documents, commits of peers to this very document, and syncing go on.
     within(async {
         set(&read_there, "b", "2").await;
@@ -191,7 +194,8 @@ async fn a_document_held_through_thousands_of_changes_catches_up() {
 #[test]
 fn threads_that_hammer_every_call_come_to_an_end() {
     let mut random = Random::new("threads_that_hammer_every_call_come_to_an_end");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let backend = Faulty::new();
     let device = runtime.block_on(alone(&backend));
     let documents: Vec<Document<Notes>> =

@@ -3,7 +3,10 @@
 
 use crate::support::*;
 use repliq::prelude::*;
-use repliq::{Connection, Endpoint, FrameReceiver, FrameSender, Hlc, Message, TransportError, TransportErrorKind};
+use repliq::{
+    Connection, Endpoint, FrameReceiver, FrameSender, Hlc, Message, TransportError,
+    TransportErrorKind,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -151,9 +154,13 @@ impl Transport for Flaky {
 /// What won at one key: time, replica and number of the edit, and the value.
 type Won = ((Hlc, [u8; 16], u64), Option<String>);
 
+/// The last edit of an element: time, whether it is in, replica and number.
+type LastEdit = (Hlc, bool, [u8; 16], u64);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_on_a_network_that_breaks_end_with_what_the_timestamps_say() {
-    let mut random = Random::new("devices_on_a_network_that_breaks_end_with_what_the_timestamps_say");
+    let mut random =
+        Random::new("devices_on_a_network_that_breaks_end_with_what_the_timestamps_say");
     let flaky = Flaky {
         inner: MemoryTransport::new(),
         random: Arc::new(Mutex::new(Random(random.next() | 1))),
@@ -235,13 +242,10 @@ async fn oracle(network: &MemoryTransport, url: &str) -> (View, Vec<String>, u64
     let mut client = Client::with_transport(ReplicaId::new(), network.clone());
     client.connect(url).await.unwrap();
     let (told, mut changes) = tokio::sync::mpsc::channel(100_000);
-    let running = tokio::spawn(async move {
-        client
-            .run(move |message| drop(told.try_send(message)))
-            .await
-    });
+    let running =
+        tokio::spawn(async move { client.run(move |message| drop(told.try_send(message))).await });
     let mut map: BTreeMap<String, Won> = BTreeMap::new();
-    let mut set: BTreeMap<String, ((Hlc, bool, [u8; 16], u64), ())> = BTreeMap::new();
+    let mut set: BTreeMap<String, LastEdit> = BTreeMap::new();
     let mut count = 0;
     loop {
         let sync = match within(changes.recv()).await.unwrap() {
@@ -270,13 +274,13 @@ async fn oracle(network: &MemoryTransport, url: &str) -> (View, Vec<String>, u64
                 SetOp::Add(element) => (element, true),
                 SetOp::Remove(element) => (element, false),
             };
-            let won = ((header.hlc, is_in, replica, dot.seq), ());
+            let won = (header.hlc, is_in, replica, dot.seq);
             let at = set.entry(element).or_insert(won);
             *at = won.max(*at);
         }
     }
     running.abort();
     let map = map.into_iter().filter_map(|(key, (_, value))| Some((key, value?))).collect();
-    let set = set.into_iter().filter(|(_, ((_, is_in, ..), ()))| *is_in).map(|(tag, _)| tag);
+    let set = set.into_iter().filter(|(_, (_, is_in, ..))| *is_in).map(|(tag, _)| tag);
     (map, set.collect(), count)
 }

@@ -84,7 +84,11 @@ async fn two_spaces_here_poured_into_one_over_there_is_a_typed_refusal() {
 async fn a_url_whose_path_names_no_space_is_a_typed_error_at_once() {
     let network = MemoryTransport::new();
     let device = on(&Faulty::new(), &network).await;
-    for url in ["memory://relay/%ff".to_owned(), "memory://relay/%2".into(), format!("memory://relay/{}", "x".repeat(256))] {
+    for url in [
+        "memory://relay/%ff".to_owned(),
+        "memory://relay/%2".into(),
+        format!("memory://relay/{}", "x".repeat(256)),
+    ] {
         let error = device.sync(&url).await.unwrap_err();
         assert!(matches!(error, repliq::Error::Transport(_) | repliq::Error::Name(_)), "{error:?}");
     }

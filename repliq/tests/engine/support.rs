@@ -71,8 +71,8 @@ struct Plan {
     always: Mutex<Option<Fate>>,
     commits: AtomicUsize,
     unreadable: AtomicBool,
-    /// How many commits may pass; `None` is any number. And how many wait.
-    gate: Mutex<(Option<usize>, usize)>,
+    /// Whether commits wait, and how many do.
+    gate: Mutex<(bool, usize)>,
     moved: Condvar,
 }
 
@@ -117,25 +117,18 @@ impl Faulty {
 
     /// From now on commits wait.
     pub(crate) fn hold(&self) {
-        self.plan.gate.lock().unwrap().0 = Some(0);
-    }
-
-    /// Lets one more commit pass.
-    pub(crate) fn let_one_pass(&self) {
-        let mut gate = self.plan.gate.lock().unwrap();
-        gate.0 = gate.0.map(|open| open + 1);
-        self.plan.moved.notify_all();
+        self.plan.gate.lock().unwrap().0 = true;
     }
 
     pub(crate) fn release(&self) {
-        self.plan.gate.lock().unwrap().0 = None;
+        self.plan.gate.lock().unwrap().0 = false;
         self.plan.moved.notify_all();
     }
 
     /// Waits until a commit waits.
     pub(crate) fn await_held(&self) {
         let gate = self.plan.gate.lock().unwrap();
-        let held = |gate: &mut (Option<usize>, usize)| gate.1 == 0;
+        let held = |gate: &mut (bool, usize)| gate.1 == 0;
         let (gate, late) = self.plan.moved.wait_timeout_while(gate, WATCHDOG, held).unwrap();
         assert!(!late.timed_out() && gate.1 > 0, "no commit came");
     }
@@ -149,9 +142,8 @@ impl Faulty {
         let mut gate = self.plan.gate.lock().unwrap();
         gate.1 += 1;
         self.plan.moved.notify_all();
-        let shut = |gate: &mut (Option<usize>, usize)| gate.0 == Some(0);
+        let shut = |gate: &mut (bool, usize)| gate.0;
         gate = self.plan.moved.wait_while(gate, shut).unwrap();
-        gate.0 = gate.0.map(|open| open - 1);
         gate.1 -= 1;
     }
 

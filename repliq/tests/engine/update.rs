@@ -71,7 +71,10 @@ async fn an_update_that_gives_up_leaves_no_trace() {
     assert_eq!(backend.commits(), commits);
     assert!(events.try_next().is_none());
     set(&document, "c", "5").await;
-    assert_eq!(within(events.next()).await, Some(MapEvent::Set { key: "c".into(), value: "5".into() }));
+    assert_eq!(
+        within(events.next()).await,
+        Some(MapEvent::Set { key: "c".into(), value: "5".into() })
+    );
     assert_eq!(durable(&backend, "notes").await, pairs(&[("a", "1"), ("c", "5")]));
 }
 
@@ -210,7 +213,10 @@ async fn too_large_an_update_is_refused_and_leaves_no_trace() {
         });
         let error = within(result).await.unwrap_err();
         assert!(
-            matches!(error, UpdateError::TooLarge { .. } | UpdateError::Refused(CrdtError::Limit(_))),
+            matches!(
+                error,
+                UpdateError::TooLarge { .. } | UpdateError::Refused(CrdtError::Limit(_))
+            ),
             "{error:?}"
         );
         assert!(error.to_string().contains("16 MiB"), "{error}");
