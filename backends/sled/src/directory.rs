@@ -42,7 +42,9 @@ impl Directory {
     /// Locks the store at `path`, or makes an empty one if nothing is there.
     pub(crate) fn enter(path: &Path) -> Result<Self, StorageError> {
         refuse_foreign(path)?;
-        let made: Vec<_> = path.ancestors().take_while(|at| !at.exists()).collect();
+        // The last ancestor of a relative path is empty: the current directory.
+        let missing = |at: &&Path| !at.as_os_str().is_empty() && !at.exists();
+        let made: Vec<_> = path.ancestors().take_while(missing).collect();
         fs::create_dir_all(path).map_err(from_io)?;
         let path = path.canonicalize().map_err(from_io)?;
         let marker = OpenOptions::new()

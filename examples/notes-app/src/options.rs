@@ -21,17 +21,23 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Adds a note and prints its id
     Add {
+        /// A line of text; titles may repeat
         #[arg(allow_hyphen_values = true)]
         title: String,
+        /// The text of the note
         #[arg(allow_hyphen_values = true)]
         body: String,
     },
     /// Lists the notes, by title
     List,
     /// Prints a note
-    Show { id: String },
+    Show {
+        /// The id of the note, or its first characters
+        id: String,
+    },
     /// Changes a note
     Edit {
+        /// The id of the note, or its first characters
         id: String,
         /// The new title
         #[arg(long, allow_hyphen_values = true, required_unless_present = "body")]
@@ -41,9 +47,13 @@ pub(crate) enum Command {
         body: Option<String>,
     },
     /// Removes a note
-    Remove { id: String },
+    Remove {
+        /// The id of the note, or its first characters
+        id: String,
+    },
     /// Lists the notes that hold a text in title or body, whatever its case
     Search {
+        /// What to look for
         #[arg(allow_hyphen_values = true)]
         text: String,
     },
@@ -52,11 +62,15 @@ pub(crate) enum Command {
     /// Files that end in .md or .markdown become notes, byte for byte; they have to be UTF-8. Hidden files and symbolic
     /// links are left out. A file that was imported from the same folder before updates its note if the file has changed
     /// since, and is skipped if not. Ctrl-C stops after the batch under way; run the command again for the rest.
-    Import { dir: PathBuf },
+    Import {
+        /// The folder to import
+        dir: PathBuf,
+    },
     /// Writes the notes to Markdown files
     ///
     /// An imported note gets the file name it came with, any other one a name made of its title.
     Export {
+        /// The folder to write to; it is made if it is not there
         dir: PathBuf,
         /// Replaces files that are there already with other contents
         #[arg(long)]
@@ -73,6 +87,7 @@ pub(crate) enum Command {
     },
     /// Syncs once: returns when this device and the relay hold the same
     Sync {
+        /// Where the relay is
         #[arg(long, default_value = "ws://127.0.0.1:8080")]
         url: String,
         /// How long to go on without a connection, in seconds
@@ -81,6 +96,7 @@ pub(crate) enum Command {
     },
     /// Stays in sync and prints changes as they come, until Ctrl-C
     Watch {
+        /// Where the relay is
         #[arg(long, default_value = "ws://127.0.0.1:8080")]
         url: String,
     },
@@ -88,7 +104,10 @@ pub(crate) enum Command {
     ///
     /// Runs in a temporary directory with the Markdown files of DIR, or with a dozen notes of its own, and checks every
     /// outcome against the last-write-wins rule worked out by hand.
-    Demo { dir: Option<PathBuf> },
+    Demo {
+        /// A folder of Markdown files
+        dir: Option<PathBuf>,
+    },
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,5 +1,6 @@
 //! `repliq serve` as a process, from outside: it promises what the example relay
 //! does, so it is held to the same tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "../../../examples/relay/tests/serving/process.rs"]
 mod process;

@@ -176,7 +176,9 @@ impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             StorageErrorKind::Io => "reading or writing the store failed",
-            StorageErrorKind::Corrupt => "the store is damaged: restore it from a backup or a peer",
+            StorageErrorKind::Corrupt => {
+                "the store is damaged, or is none: restore it from a backup or a peer, or choose another place"
+            }
             StorageErrorKind::Full => "the disk is full: free some space and try again",
             StorageErrorKind::Locked => {
                 "the store is in use: close the other process or handle that has it open"

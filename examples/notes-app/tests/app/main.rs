@@ -1,4 +1,5 @@
 //! The notes app as a process, from outside.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "../../../relay/tests/serving/process.rs"]
 mod process;

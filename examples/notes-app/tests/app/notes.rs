@@ -1,7 +1,7 @@
 //! Notes on one device.
 
-use super::Place;
-use std::process::Stdio;
+use super::{Place, Process};
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_note_is_there_until_it_is_removed() {
@@ -21,6 +21,15 @@ fn a_note_is_there_until_it_is_removed() {
     place.run("a", &["remove", short]);
     assert!(place.run("a", &["list"]).starts_with("No notes yet"));
     assert!(place.refused("a", &["show", &id]).contains("no note has an id"));
+}
+
+#[test]
+fn a_data_directory_may_be_given_as_a_bare_name() {
+    let place = Place::new();
+    let mut app = Command::new(env!("CARGO_BIN_EXE_notes-app"));
+    let app = app.args(["--data-dir", "new", "add", "T", "B"]).current_dir(place.path(""));
+    Process::start(app).ended().went_well();
+    assert!(place.run("new", &["list"]).ends_with("  T\n"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The relay as a process, from outside.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod process;
 mod promises;
