@@ -30,6 +30,24 @@ pub struct CaseReport {
     pub outcome: Outcome,
 }
 
+impl CaseReport {
+    /// What a `#[test]` says about it: why the case failed and how to see it
+    /// again, or nothing. Prints why a case was skipped.
+    #[must_use]
+    pub fn failure(self) -> Option<String> {
+        match self.outcome {
+            Outcome::Passed => None,
+            Outcome::Skipped(why) => {
+                eprintln!("{}: skipped: {why}", self.name);
+                None
+            }
+            Outcome::Failed(why) => {
+                Some(format!("{}: {why}\nrun it again with REPLIQ_SEED={}", self.name, self.seed))
+            }
+        }
+    }
+}
+
 /// What a report comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]

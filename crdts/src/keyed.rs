@@ -13,7 +13,7 @@ use std::hash::{BuildHasher, Hash};
 /// A map from `K` to `E` in numbered slots.
 ///
 /// Invariants: `table` holds the number of every occupied slot once, under the
-/// hash of its key; `free` holds the number of every vacant slot once.
+/// hash of its key; `free` holds the number of every vacant slot.
 #[derive(Clone)]
 pub(crate) struct Keyed<K, E> {
     table: HashTable<u32>,
@@ -130,11 +130,7 @@ impl<K: Hash + Eq, E> Keyed<K, E> {
     /// Holds a key that [`Keyed::locate`] just said is absent, and returns its
     /// slot. Amortised O(1).
     pub(crate) fn insert(&mut self, absent: Absent, key: K, entry: E) -> Result<u32, Full> {
-        let next = u32::try_from(self.slots.len());
-        let slot = match (self.free.pop(), next) {
-            (Some(slot), _) | (None, Ok(slot)) => slot,
-            (None, Err(_)) => return Err(Full),
-        };
+        let slot = self.vacant().ok_or(Full)?;
         self.occupy(absent.hash, slot, Slot { key, entry });
         Ok(slot)
     }
@@ -168,11 +164,20 @@ impl<K: Hash + Eq, E> Keyed<K, E> {
     pub(crate) fn put_back(&mut self, slot: u32, key: K, entry: E) {
         if self.free.last() == Some(&slot) {
             self.free.pop();
-        } else {
-            self.free.retain(|&vacant| vacant != slot);
         }
         let hash = self.hasher.hash_one(&key);
         self.occupy(hash, slot, Slot { key, entry });
+    }
+
+    /// A vacant slot, or a new one at the end. A number in `free` is stale when
+    /// its slot was put back after others were vacated.
+    fn vacant(&mut self) -> Option<u32> {
+        while let Some(slot) = self.free.pop() {
+            if self.at(slot).is_none() {
+                return Some(slot);
+            }
+        }
+        u32::try_from(self.slots.len()).ok()
     }
 
     fn occupy(&mut self, hash: u64, slot: u32, contents: Slot<K, E>) {
@@ -218,4 +223,133 @@ impl<K: Hash + Eq, E> Keyed<K, E> {
 fn rehash<K: Hash, E>(slots: &[Option<Slot<K, E>>], hasher: &Seeded, number: u32) -> u64 {
     let slot = slots.get(number as usize).and_then(Option::as_ref);
     slot.map_or(0, |slot| hasher.hash_one(&slot.key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u8, u32),
+        Drop(u8),
+        Reserve(usize),
+        RetainBelow(u32),
+        UndoAll,
+    }
+
+    enum Undo {
+        Inserted(u32),
+        Replaced(u32, u32),
+        Taken(u32, u8, u32),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            8 => (0_u8..40, 0_u32..1000).prop_map(|(key, entry)| Step::Set(key, entry)),
+            4 => (0_u8..40).prop_map(Step::Drop),
+            1 => (0_usize..100).prop_map(Step::Reserve),
+            1 => (0_u32..1000).prop_map(Step::RetainBelow),
+            1 => Just(Step::UndoAll),
+        ];
+        prop::collection::vec(step, 0..200)
+    }
+
+    fn set(keyed: &mut Keyed<u8, u32>, key: u8, entry: u32) -> Undo {
+        match keyed.locate(&key) {
+            Ok(slot) => {
+                Undo::Replaced(slot, std::mem::replace(keyed.entry_mut(slot).unwrap(), entry))
+            }
+            Err(absent) => Undo::Inserted(keyed.insert(absent, key, entry).unwrap()),
+        }
+    }
+
+    fn undo(keyed: &mut Keyed<u8, u32>, undo: Undo) {
+        match undo {
+            Undo::Inserted(slot) => drop(keyed.take(slot)),
+            Undo::Replaced(slot, old) => *keyed.entry_mut(slot).unwrap() = old,
+            Undo::Taken(slot, key, entry) => keyed.put_back(slot, key, entry),
+        }
+    }
+
+    /// The invariants that stand on the type.
+    fn check(keyed: &Keyed<u8, u32>, model: &BTreeMap<u8, u32>) {
+        assert_eq!(keyed.len(), model.len());
+        let held: BTreeMap<_, _> = keyed.iter().map(|slot| (slot.key, slot.entry)).collect();
+        assert_eq!(&held, model);
+        for key in 0..40 {
+            assert_eq!(keyed.get(&key), model.get(&key));
+        }
+        let vacant = keyed.slots.iter().filter(|slot| slot.is_none()).count();
+        let mut free = keyed.free.clone();
+        free.sort_unstable();
+        free.dedup();
+        assert_eq!((free.len(), keyed.free.len()), (vacant, vacant));
+        assert!(free.iter().all(|&slot| keyed.at(slot).is_none()));
+    }
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_naive_map_holds_and_undoes_exactly(steps in steps()) {
+            let (mut keyed, mut model) = (Keyed::default(), BTreeMap::new());
+            let (mut undos, mut before) = (Vec::new(), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Set(key, entry) => {
+                        undos.push(set(&mut keyed, key, entry));
+                        model.insert(key, entry);
+                    }
+                    Step::Drop(key) => {
+                        if let Ok(slot) = keyed.locate(&key) {
+                            let (key, entry) = keyed.take(slot).unwrap();
+                            undos.push(Undo::Taken(slot, key, entry));
+                        }
+                        model.remove(&key);
+                    }
+                    Step::Reserve(keys) => keyed.reserve(keys),
+                    Step::RetainBelow(limit) => {
+                        keyed.retain(|_, entry| *entry < limit);
+                        model.retain(|_, entry| *entry < limit);
+                        undos.clear();
+                        before = model.clone();
+                    }
+                    Step::UndoAll => {
+                        undos.drain(..).rev().for_each(|step| undo(&mut keyed, step));
+                        model = before.clone();
+                    }
+                }
+                check(&keyed, &model);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_put_back_after_others_were_dropped_is_not_overwritten() {
+        let mut keyed = Keyed::default();
+        for key in 0..3 {
+            set(&mut keyed, key, 0);
+        }
+        let slot = keyed.locate(&0).ok().unwrap();
+        keyed.take(slot);
+        keyed.retain(|key, _| *key != 1);
+        keyed.put_back(slot, 0, 7);
+        for key in 3..6 {
+            set(&mut keyed, key, 0);
+        }
+        let held: BTreeMap<_, _> = keyed.iter().map(|slot| (slot.key, slot.entry)).collect();
+        assert_eq!(held, [(0, 7), (2, 0), (3, 0), (4, 0), (5, 0)].into());
+        assert_eq!(keyed.len(), 5);
+        assert!(held.keys().all(|key| keyed.get(key).is_some()));
+    }
+
+    #[test]
+    fn equal_keys_hash_differently_from_table_to_table() {
+        let (one, other) = (Keyed::<u8, ()>::default(), Keyed::<u8, ()>::default());
+        let hashes =
+            |keyed: &Keyed<u8, ()>| (0..4_u8).map(|key| keyed.hasher.hash_one(key)).collect();
+        let (one, other): (Vec<_>, Vec<_>) = (hashes(&one), hashes(&other));
+        assert_ne!(one, other);
+    }
 }

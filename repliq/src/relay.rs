@@ -6,14 +6,14 @@
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::link::driver::{Origin, drive};
+use crate::link::driver::{Command, Origin, drive};
 use crate::store::Skew;
 use repliq_core::erased::{DynListener, DynTransport};
 use repliq_core::{Endpoint, Millis, StorageBackend, Transport};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// How many connections a relay serves at once; more wait to be accepted.
@@ -21,6 +21,8 @@ const MAX_CONNECTIONS: usize = 4096;
 /// The pause after an accept that failed, so that a lasting failure, such as
 /// too many open files, does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long sessions may take to say goodbye when the relay closes.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 struct Inner {
     engine: Arc<Engine>,
@@ -126,10 +128,16 @@ impl Accepting {
                     let engine = Arc::clone(&self.engine);
                     let mut closing = self.closing.clone();
                     sessions.spawn(async move {
+                        let (commands, received) = mpsc::channel(1);
+                        let close = async {
+                            closed(&mut closing).await;
+                            let _ = commands.send(Command::Close).await;
+                            std::future::pending().await
+                        };
                         // A session that fails concerns its peer, which was told why.
                         tokio::select! {
-                            _ = drive(&engine, connection, Origin::Listener, |_, _| {}) => {}
-                            () = closed(&mut closing) => {}
+                            _ = drive(&engine, connection, Origin::Listener, received, |_, _| {}) => {}
+                            never = close => never,
                         }
                         drop(permit);
                     });
@@ -139,6 +147,8 @@ impl Accepting {
             while sessions.try_join_next().is_some() {}
         }
         let _ = listener.close().await;
+        let farewell = async { while sessions.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
         sessions.shutdown().await;
     }
 

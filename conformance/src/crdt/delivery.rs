@@ -4,7 +4,7 @@ use super::harness::CrdtHarness;
 use super::world::{Time, World};
 use crate::case::{CaseResult, Failure, Rng};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 
 /// Concurrent edits on one shared state, applied in two orders.
 pub(super) fn concurrent_ops_commute<H: CrdtHarness>(harness: &H, rng: &mut Rng) -> CaseResult {
@@ -119,11 +119,14 @@ pub(super) fn the_ends_of_time_are_times_like_others<H: CrdtHarness>(
 ) -> CaseResult {
     for round in 0..ROUNDS {
         let time = if round % 2 == 0 { Time::Early } else { Time::Late };
-        let mut world = World::lived(harness, rng, time, 40)?;
+        let mut world = World::new(harness, rng, time);
+        for _ in 0..20 {
+            world.live(rng, 2)?;
+            (0..world.peers.len()).try_for_each(|peer| world.check(peer))?;
+        }
         world.settle(rng)?;
-        for peer in 0..world.peers.len() {
-            world.check(peer)?;
-            world.check_same("ends of time", &world.peers[peer].state, &world.peers[0].state)?;
+        for peer in &world.peers {
+            world.check_same("ends of time", &peer.state, &world.peers[0].state)?;
         }
     }
     Ok(())

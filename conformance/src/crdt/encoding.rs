@@ -5,13 +5,13 @@ use super::world::{Time, World, check_same};
 use crate::case::{CaseResult, Failure, Rng};
 use repliq_core::{Crdt, Effects, OpReader, decode, encode};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 
 /// A state decodes to a state with the same bytes and the same view, at every age.
 pub(super) fn a_state_survives_encoding<H: CrdtHarness>(harness: &H, rng: &mut Rng) -> CaseResult {
     for round in 0..ROUNDS {
         let time = if round == 0 { Time::Late } else { Time::ordinary(rng) };
-        let world = World::lived(harness, rng, time, round * 4)?;
+        let world = World::lived(harness, rng, time, round * 3)?;
         for peer in &world.peers {
             let decoded = decode(&encode(&peer.state))?;
             world.check_same("a state and its decoded copy", &peer.state, &decoded)?;
@@ -41,7 +41,14 @@ pub(super) fn a_decoded_state_goes_on<H: CrdtHarness>(harness: &H, rng: &mut Rng
 
 /// Bytes cut short are an error; bytes changed are an error or a sound state.
 pub(super) fn damaged_bytes_do_no_harm<H: CrdtHarness>(harness: &H, rng: &mut Rng) -> CaseResult {
-    let world = World::lived(harness, rng, Time::Apart, 25)?;
+    for _ in 0..4 {
+        let world = World::lived(harness, rng, Time::Apart, 25)?;
+        damage_state(&world, rng)?;
+    }
+    Ok(())
+}
+
+fn damage_state<H: CrdtHarness>(world: &World<'_, H>, rng: &mut Rng) -> CaseResult {
     let bytes = encode(&world.peers[0].state);
     for end in 0..bytes.len() {
         if decode::<H::Crdt>(&bytes[..end]).is_ok() {
@@ -49,12 +56,12 @@ pub(super) fn damaged_bytes_do_no_harm<H: CrdtHarness>(harness: &H, rng: &mut Rn
             return Err(Failure::Broken(why));
         }
     }
-    for _ in 0..1_000 {
+    for _ in 0..500 {
         let damaged = damage(rng, &bytes);
         let Ok(state) = decode::<H::Crdt>(&damaged) else { continue };
         let written = encode(&state);
-        check_same(harness, "a state of damaged bytes", &state, &decode(&written)?)?;
-        try_out(&world, rng, state)?;
+        check_same(world.harness, "a state of damaged bytes", &state, &decode(&written)?)?;
+        try_out(world, rng, state)?;
     }
     Ok(())
 }

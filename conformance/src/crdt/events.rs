@@ -5,7 +5,7 @@ use super::world::{Time, World};
 use crate::case::{CaseResult, Failure, Rng};
 use repliq_core::{Crdt, Effects, encode};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 
 /// The events of own and others' ops keep a copy of the view up to date.
 pub(super) fn events_of_ops_keep_a_shadow_true<H: CrdtHarness>(

@@ -5,7 +5,7 @@ use super::world::{Time, World};
 use crate::case::{CaseResult, Failure, Rng};
 use repliq_core::{Crdt, Effects, Version, encode};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 
 /// A state and what it has seen.
 struct Seen<C> {

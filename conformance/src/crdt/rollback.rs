@@ -3,9 +3,9 @@
 use super::harness::CrdtHarness;
 use super::world::{Time, World};
 use crate::case::{CaseResult, Failure, Rng};
-use repliq_core::{Crdt, Dot, Effects, Hlc, ReplicaId, Stamp, Transaction, encode};
+use repliq_core::{Crdt, Dot, Effects, Hlc, ReplicaId, Stamp, Transaction, decode, encode};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 
 /// A transaction, and changes of others, taken back as a whole.
 pub(super) fn rollback_leaves_no_trace<H: CrdtHarness>(harness: &H, rng: &mut Rng) -> CaseResult {
@@ -61,18 +61,25 @@ pub(super) fn the_newest_edits_can_be_taken_back_alone<H: CrdtHarness>(
     Ok(())
 }
 
-/// A join taken back.
+/// A join taken back; in every other round with the state of someone who has
+/// forgotten what is still held here.
 pub(super) fn a_join_can_be_taken_back<H: CrdtHarness>(harness: &H, rng: &mut Rng) -> CaseResult {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let time = Time::ordinary(rng);
         let mut world = World::lived(harness, rng, time, 25)?;
-        let before = world.copy(rng, 0)?;
-        let (other, theirs) = (world.copy(rng, 1)?, world.peers[1].version.clone());
+        let mut held = world.peers[0].held.clone();
+        if round % 2 == 0 {
+            world.settle(rng)?;
+            let cut = world.cut(1);
+            world.peers[1].state.prune(&cut);
+            held.truncate(rng.below(held.len() + 1));
+        }
+        let other = decode(&encode(&world.peers[1].state))?;
+        let (before, mut state) = (world.replay(&held)?, world.replay(&held)?);
         let mut effects = Effects::new(false, true);
-        let peer = &mut world.peers[0];
-        peer.state.join(&peer.version, other, &theirs, &mut effects);
-        take_back(&mut peer.state, effects.take_undos());
-        world.check_same("before a join and after its rollback", &before, &world.peers[0].state)?;
+        state.join(&world.version(&held), other, &world.peers[1].version, &mut effects);
+        take_back(&mut state, effects.take_undos());
+        world.check_same("before a join and after its rollback", &before, &state)?;
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! How connections end: cleanly after a close, as lost without one.
 
 use super::TransportHarness;
-use super::ends::{Patience, expect_error, in_both_roles, numbered};
+use super::ends::{Patience, broken, expect_error, in_both_roles, numbered};
 use crate::{CaseResult, Rng};
 use repliq_core::{FrameReceiver, FrameSender, TransportErrorKind};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 pub(super) async fn a_clean_end_is_told_and_stays<H: TransportHarness>(
     harness: &H,
@@ -31,7 +34,10 @@ pub(super) async fn close_delivers_what_was_sent<H: TransportHarness>(
             for number in 0..300 {
                 patience.send(&mut near.sender, numbered(number, 16 << 10)).await?;
             }
-            patience.close(&mut near.sender).await
+            let closed = patience.close(&mut near.sender).await;
+            // Both halves at once: without this the receiver would stay outside.
+            drop(near);
+            closed
         });
         for number in 0..300 {
             patience.expect(&mut ends.far.receiver, &numbered(number, 16 << 10)).await?;
@@ -69,7 +75,10 @@ pub(super) async fn close_delivers_past_unread_frames<H: TransportHarness>(
             for number in 0..100 {
                 patience.send(&mut near.sender, numbered(number, 64 << 10)).await?;
             }
-            patience.close(&mut near.sender).await
+            let closed = patience.close(&mut near.sender).await;
+            // Both halves at once: without this the receiver would stay outside.
+            drop(near);
+            closed
         });
         for number in 0..100 {
             patience.expect(&mut ends.far.receiver, &numbered(number, 64 << 10)).await?;
@@ -96,16 +105,33 @@ pub(super) async fn a_peer_gone_without_close_is_lost<H: TransportHarness>(
     .await
 }
 
+/// Its receiver may live on: the end of one direction is told all the same.
+pub(super) async fn a_sender_dropped_without_close_is_lost<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        send_five(ends.patience, &mut ends.near.sender).await?;
+        drop(ends.near.sender);
+        expect_five(ends.patience, &mut ends.far.receiver).await?;
+        ends.patience.expect_lost(&mut ends.far.receiver).await
+    })
+    .await
+}
+
 pub(super) async fn a_waiting_recv_learns_of_a_lost_peer<H: TransportHarness>(
     harness: &H,
     _rng: &mut Rng,
 ) -> CaseResult {
-    in_both_roles(harness, async |ends| {
-        let (patience, mut far) = (ends.patience, ends.far);
-        let waiting = tokio::spawn(async move { patience.expect_lost(&mut far.receiver).await });
-        tokio::task::yield_now().await;
+    in_both_roles(harness, async |mut ends| {
+        let mut waiting = pin!(ends.far.receiver.recv());
+        let first = poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
+        if first.is_ready() {
+            return broken("recv has a result while the peer neither sends nor leaves");
+        }
         drop(ends.near);
-        patience.within("a waiting recv", waiting).await??
+        let told = ends.patience.within("a waiting recv", waiting).await?;
+        expect_error(told, TransportErrorKind::Lost, "a waiting recv whose peer is gone")
     })
     .await
 }

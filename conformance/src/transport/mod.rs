@@ -101,6 +101,7 @@ macro_rules! __transport_cases {
             closing: Core what_was_closed_outlives_its_sender;
             closing: Core close_delivers_past_unread_frames;
             closing: Core a_peer_gone_without_close_is_lost;
+            closing: Core a_sender_dropped_without_close_is_lost;
             closing: Core a_waiting_recv_learns_of_a_lost_peer;
             closing: Core sending_after_own_close_is_refused;
             closing: Core closing_twice_is_fine;

@@ -73,10 +73,14 @@ pub trait Listener: Send + 'static {
 }
 
 /// The sending half of a connection.
+///
+/// Dropping it without a close breaks the connection off: the peer's `recv` gives
+/// [`TransportErrorKind::Lost`].
 pub trait FrameSender: Send + 'static {
     /// Sends one frame of at most [`MAX_FRAME_BYTES`]. Waits while the peer is
     /// slow, so what is buffered stays bounded. `Ok` means handed over, not
-    /// received.
+    /// received. A frame handed over leaves without a further call. Dropping the
+    /// future sends the frame whole or not at all and harms no later one.
     ///
     /// # Errors
     /// [`TransportErrorKind::TooLarge`] for an oversized frame (the connection
@@ -85,6 +89,8 @@ pub trait FrameSender: Send + 'static {
     fn send(&mut self, frame: Bytes) -> impl Future<Output = Result<(), TransportError>> + Send;
 
     /// Delivers what was sent, then ends this direction. Closing twice is fine.
+    /// What the peer sent before it saw the end still arrives; not every transport
+    /// lets it send more after that.
     ///
     /// # Errors
     /// [`TransportError`] when what was sent could not be delivered.
@@ -93,8 +99,8 @@ pub trait FrameSender: Send + 'static {
 
 /// The receiving half of a connection.
 pub trait FrameReceiver: Send + 'static {
-    /// The next frame, or `Ok(None)` once the peer has closed. Cancel-safe:
-    /// dropping the future loses no frame and no part of one.
+    /// The next frame, or `Ok(None)` once the peer has closed, then and on every
+    /// later call. Cancel-safe: dropping the future loses no frame and no part of one.
     ///
     /// # Errors
     /// [`TransportErrorKind::Lost`] when the peer is gone without a close,

@@ -6,14 +6,14 @@
 //! releases the first looks into the inbox once more, so nothing posted is left
 //! lying.
 
-use super::events::{Events, Subscribers};
+use super::events::{Events, Subscriber, subscription};
 use super::held::{Reading, Reentrant, Updating};
 use super::inbox::{Inbox, Item};
 use super::state::{Mark, State};
 use crate::engine::{Engine, Job, Slot, Space, Then};
 use crate::error::{CommitError, ReadError, UpdateError};
 use crate::store::Submission;
-use parking_lot::{MutexGuard, RwLock, RwLockWriteGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use repliq_core::{
     Change, ChangeHeader, Clock, Crdt, CrdtError, Dot, Effects, Extent, Hlc, KeyId,
     MAX_CHANGE_BYTES, Transaction, TransactionLog, Tx, Version,
@@ -46,6 +46,9 @@ pub(crate) struct DocumentCore<C: Crdt> {
     pub(super) space: Arc<Space>,
     pub(super) name: DocumentName,
     pub(super) inbox: Inbox,
+    /// Subscribers that the state does not know of yet: joining must not wait for
+    /// the state, since it may happen inside a closure that holds it.
+    pub(super) joining: Mutex<Vec<Subscriber<C::Event>>>,
     /// `None` until it is loaded.
     pub(super) state: RwLock<Option<State<C>>>,
     pub(super) slot: Arc<Slot>,
@@ -61,9 +64,13 @@ enum Authored {
 
 impl<C: Crdt> DocumentCore<C> {
     pub(super) fn read<R>(&self, read: impl FnOnce(&C) -> R) -> Result<R, ReadError> {
+        self.with_state(|state| read(&state.value))
+    }
+
+    fn with_state<R>(&self, read: impl FnOnce(&State<C>) -> R) -> Result<R, ReadError> {
         let reading = Reading::enter().map_err(|Reentrant| ReadError::Reentrant)?;
         if !reading.is_nested() {
-            self.settle();
+            self.catch_up_on_posts();
         }
         if self.engine.is_closed() {
             return Err(ReadError::Closed);
@@ -72,7 +79,7 @@ impl<C: Crdt> DocumentCore<C> {
             let state = self.state.read_recursive();
             let state = state.as_ref().ok_or(ReadError::Closed)?;
             state.usable()?;
-            read(&state.value)
+            read(state)
         };
         drop(reading);
         self.settle();
@@ -80,24 +87,23 @@ impl<C: Crdt> DocumentCore<C> {
     }
 
     pub(super) fn version(&self) -> Result<Version, ReadError> {
-        let _reading = Reading::enter().map_err(|Reentrant| ReadError::Reentrant)?;
-        self.settle();
-        let state = self.state.read_recursive();
-        let state = state.as_ref().ok_or(ReadError::Closed)?;
-        state.usable()?;
-        Ok(state.version.clone())
+        self.with_state(|state| state.version.clone())
     }
 
     pub(super) fn subscribe(self: &Arc<Self>) -> Events<C> {
-        let document = Arc::clone(self);
-        let mut guard = self.state.write();
-        let events = match guard.as_mut() {
-            Some(state) => state.subscribers.subscribe(document),
-            None => Subscribers::default().subscribe(document),
-        };
-        drop(guard);
+        let (subscriber, events) = subscription(Arc::clone(self));
+        self.joining.lock().push(subscriber);
+        self.inbox.ring();
         self.settle();
         events
+    }
+
+    /// Takes in what was posted, waiting for whoever holds the document. Only
+    /// outside of closures.
+    fn catch_up_on_posts(&self) {
+        while self.inbox.is_filled() {
+            self.take_in(&mut self.state.write());
+        }
     }
 
     pub(super) async fn update<R, E>(
@@ -235,6 +241,7 @@ impl<C: Crdt> DocumentCore<C> {
         let Some(state) = guard.as_mut() else { return };
         while self.inbox.is_filled() {
             let (items, mut behind) = self.inbox.take();
+            state.subscribers.join(std::mem::take(&mut *self.joining.lock()));
             for item in items {
                 match item {
                     Item::Committed(id) => state.committed(id),

@@ -58,9 +58,20 @@ impl<C: Crdt> fmt::Debug for Events<C> {
     }
 }
 
-struct Subscriber<E> {
+/// The sending end of a subscription.
+pub(super) struct Subscriber<E> {
     events: mpsc::Sender<E>,
     lagged: Arc<AtomicBool>,
+}
+
+/// A new subscription, and its sending end.
+pub(super) fn subscription<C: Crdt>(
+    document: Arc<DocumentCore<C>>,
+) -> (Subscriber<C::Event>, Events<C>) {
+    let (sender, events) = mpsc::channel(BEHIND);
+    let lagged = Arc::new(AtomicBool::new(false));
+    let subscriber = Subscriber { events: sender, lagged: Arc::clone(&lagged) };
+    (subscriber, Events { events, lagged, _document: document })
 }
 
 /// Everyone who follows a document.
@@ -77,14 +88,8 @@ impl<E: Clone> Subscribers<E> {
         self.0.is_empty()
     }
 
-    pub(super) fn subscribe<C: Crdt<Event = E>>(
-        &mut self,
-        document: Arc<DocumentCore<C>>,
-    ) -> Events<C> {
-        let (sender, events) = mpsc::channel(BEHIND);
-        let lagged = Arc::new(AtomicBool::new(false));
-        self.0.push(Subscriber { events: sender, lagged: Arc::clone(&lagged) });
-        Events { events, lagged, _document: document }
+    pub(super) fn join(&mut self, subscribers: Vec<Subscriber<E>>) {
+        self.0.extend(subscribers);
     }
 
     /// Tells everyone. Who does not keep up, or has left, is told no more.

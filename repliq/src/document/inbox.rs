@@ -47,13 +47,17 @@ impl Inbox {
             if inbox.overflow || inbox.remote == KEPT {
                 inbox.overflow = true;
                 drop(inbox);
-                self.filled.store(true, Ordering::SeqCst);
-                return;
+                return self.ring();
             }
             inbox.remote += 1;
         }
         inbox.items.push_back(item);
         drop(inbox);
+        self.ring();
+    }
+
+    /// Makes whoever has the document next look here.
+    pub(super) fn ring(&self) {
         self.filled.store(true, Ordering::SeqCst);
     }
 

@@ -56,10 +56,14 @@ impl<C: Crdt> Document<C> {
     /// # Panics
     /// When the closure does; nothing has changed then either, and the document
     /// stays usable.
-    pub fn update<R: Send>(
+    pub fn update<R, F>(
         &self,
-        update: impl FnOnce(&mut Tx<'_, C>) -> R + Send,
-    ) -> impl Future<Output = Result<R, UpdateError>> + Send {
+        update: F,
+    ) -> impl Future<Output = Result<R, UpdateError>> + Send + use<R, F, C>
+    where
+        R: Send,
+        F: FnOnce(&mut Tx<'_, C>) -> R + Send,
+    {
         let core = Arc::clone(&self.core);
         core.update(|tx| Ok::<R, Infallible>(update(tx)))
     }
@@ -73,10 +77,15 @@ impl<C: Crdt> Document<C> {
     ///
     /// # Panics
     /// As [`Document::update`].
-    pub fn try_update<R: Send, E: Send>(
+    pub fn try_update<R, E, F>(
         &self,
-        update: impl FnOnce(&mut Tx<'_, C>) -> Result<R, E> + Send,
-    ) -> impl Future<Output = Result<R, UpdateError<E>>> + Send {
+        update: F,
+    ) -> impl Future<Output = Result<R, UpdateError<E>>> + Send + use<R, E, F, C>
+    where
+        R: Send,
+        E: Send,
+        F: FnOnce(&mut Tx<'_, C>) -> Result<R, E> + Send,
+    {
         let core = Arc::clone(&self.core);
         core.update(update)
     }

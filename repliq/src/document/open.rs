@@ -6,7 +6,7 @@ use super::state::{Mark, State};
 use crate::engine::{Engine, Slot, Space};
 use crate::error::Error;
 use crate::store::{MAX_NAME_BYTES, Snapshot, Submission};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use repliq_core::{Chain, Change, Crdt, Version, decode, encode};
 use repliq_sync::DocumentName;
 use std::sync::Arc;
@@ -62,6 +62,7 @@ fn place<C: Crdt>(
         space: Arc::clone(space),
         name,
         inbox: Inbox::default(),
+        joining: Mutex::default(),
         state: RwLock::new(None),
         slot: Arc::clone(slot),
     });

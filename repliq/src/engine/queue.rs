@@ -168,6 +168,14 @@ impl Queue {
         self.permits.is_closed()
     }
 
+    /// Takes no more jobs, and lets go of those that are waiting: whoever waits
+    /// for one learns that it was closed. For a storage thread that is gone.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let jobs = std::mem::take(&mut self.pending.lock().jobs);
+        drop(jobs);
+    }
+
     /// Takes no more jobs.
     pub(crate) fn close(&self) {
         self.pending.lock().closed = true;

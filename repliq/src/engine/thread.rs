@@ -10,6 +10,7 @@ use crate::document::{Item, OpenDocument};
 use crate::error::CommitError;
 use crate::store::{Outcome, Store, StoreError, Submission, Verdict};
 use repliq_core::Millis;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(super) fn run(
     spaces: &super::Spaces,
     seen: &AtomicU64,
 ) {
+    let _abandon = Abandon(queue);
     let view = View::new(store.reader());
     loop {
         match queue.take(RELEASE) {
@@ -34,6 +36,15 @@ pub(super) fn run(
             Work::Idle => release(queue, spaces),
             Work::Closed => return,
         }
+    }
+}
+
+/// However the thread ends, nobody waits for it for ever.
+struct Abandon<'a>(&'a Queue);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 
@@ -48,7 +59,9 @@ fn release(queue: &Queue, spaces: &super::Spaces) {
 fn commit(store: &mut Store, view: &View, queue: &Queue, wall: Millis, jobs: Vec<Job>) {
     let (submissions, waiting): (Vec<Submission>, Vec<(Arc<Space>, usize, Then)>) =
         jobs.into_iter().map(|job| (job.submission, (job.space, job.bytes, job.then))).unzip();
-    match store.commit(&submissions, wall) {
+    // A backend that panics leaves open what is durable, as one that fails twice.
+    let result = catch_unwind(AssertUnwindSafe(|| store.commit(&submissions, wall)));
+    match result.unwrap_or(Err(StoreError::Broken)) {
         Ok(outcomes) => {
             let done = waiting.into_iter().zip(submissions).zip(outcomes);
             committed(view, queue, done.map(|(((space, _, then), s), o)| (space, then, s, o)));

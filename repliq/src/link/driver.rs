@@ -63,7 +63,7 @@ pub(crate) enum Command {
 
 /// Who started it: a link to a URL, or a listener.
 pub(crate) enum Origin {
-    Link { space: Arc<Space>, url: String, commands: mpsc::Receiver<Command> },
+    Link { space: Arc<Space>, url: String },
     Listener,
 }
 
@@ -75,11 +75,12 @@ pub(crate) async fn drive(
     engine: &Arc<Engine>,
     connection: DynConnection,
     origin: Origin,
+    commands: mpsc::Receiver<Command>,
     tell: impl FnMut(Notice, bool) + Send,
 ) -> Ending {
     let (frames, queued) = mpsc::channel(FRAMES);
     let writer = tokio::spawn(write(connection.sender, queued));
-    let mut driver = Driver::new(engine, frames, origin, tell);
+    let mut driver = Driver::new(engine, frames, origin, commands, tell);
     let ending = driver.run(connection.receiver).await;
     driver.leave_lease();
     drop(driver);
@@ -147,7 +148,7 @@ struct Driver<'a, F> {
     started: Instant,
     frames: mpsc::Sender<Bytes>,
     space: Option<(Arc<Space>, watch::Receiver<Position>)>,
-    commands: Option<mpsc::Receiver<Command>>,
+    commands: mpsc::Receiver<Command>,
     /// What the cursor of this peer's feed is kept under.
     peer_key: Bytes,
     peer: Option<ReplicaId>,
@@ -159,16 +160,22 @@ struct Driver<'a, F> {
 }
 
 impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
-    fn new(engine: &'a Arc<Engine>, frames: mpsc::Sender<Bytes>, origin: Origin, tell: F) -> Self {
+    fn new(
+        engine: &'a Arc<Engine>,
+        frames: mpsc::Sender<Bytes>,
+        origin: Origin,
+        commands: mpsc::Receiver<Command>,
+        tell: F,
+    ) -> Self {
         let started = Instant::now();
-        let (space, commands, peer_key, role) = match origin {
-            Origin::Link { space, url, commands } => {
+        let (space, peer_key, role) = match origin {
+            Origin::Link { space, url } => {
                 let key = link_key(&url);
                 let cursor = engine.reader.cursor(&space.name, &key).ok().flatten();
                 let role = Role::Initiator { cursor };
-                (Some(space), Some(commands), key, role)
+                (Some(space), key, role)
             }
-            Origin::Listener => (None, None, Bytes::new(), Role::Acceptor),
+            Origin::Listener => (None, Bytes::new(), Role::Acceptor),
         };
         let config = Config {
             replica: engine.replica,
@@ -240,12 +247,6 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                 None => std::future::pending().await,
             }
         };
-        let command = async {
-            match &mut self.commands {
-                Some(commands) => commands.recv().await,
-                None => std::future::pending().await,
-            }
-        };
         let read = async {
             match self.reads.first_mut() {
                 Some(read) => read.done().await,
@@ -276,7 +277,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                 self.reads.remove(0);
                 self.answer(done)?;
             }
-            command = command => match command {
+            command = self.commands.recv() => match command {
                 Some(Command::Synced(id)) => {
                     let (head, now) = (self.head(), self.now());
                     self.session.synced(id, head, now);

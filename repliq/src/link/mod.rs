@@ -16,11 +16,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 /// The first pause before connecting again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause before connecting again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A session that lasted this long came to something, even if not to its end.
+const WORTH_IT: Duration = Duration::from_secs(10);
 /// How many refused changes a link remembers.
 const REFUSED: usize = 64;
 
@@ -256,8 +259,10 @@ impl Supervisor {
             };
             let ending = match connected {
                 Ok(connection) => {
+                    let since = Instant::now();
                     let ending = self.session(connection, &mut closing).await;
-                    if self.came_through() {
+                    let live = matches!(*self.shared.status.borrow(), LinkStatus::Live);
+                    if live || since.elapsed() > WORTH_IT {
                         pause = FIRST_PAUSE;
                     }
                     ending
@@ -290,10 +295,6 @@ impl Supervisor {
         shared.fail_waiters(&SyncError::Closed);
     }
 
-    fn came_through(&self) -> bool {
-        matches!(*self.shared.status.borrow(), LinkStatus::Live | LinkStatus::Syncing)
-    }
-
     async fn session(
         &self,
         connection: repliq_core::erased::DynConnection,
@@ -307,7 +308,7 @@ impl Supervisor {
             waiters.waiting.keys().copied().collect()
         };
         let url = self.endpoint.as_str().to_owned();
-        let origin = Origin::Link { space: Arc::clone(&self.space), url, commands: received };
+        let origin = Origin::Link { space: Arc::clone(&self.space), url };
         let tell = |notice, volatile| self.shared.notice(notice, volatile);
         let asked = async {
             for id in waiting {
@@ -318,7 +319,7 @@ impl Supervisor {
             std::future::pending().await
         };
         let ending = tokio::select! {
-            ending = drive(&self.engine, connection, origin, tell) => ending,
+            ending = drive(&self.engine, connection, origin, received, tell) => ending,
             never = asked => never,
         };
         self.shared.waiters.lock().session = None;

@@ -14,7 +14,6 @@ pub(super) enum Family {
     Format = 0x00,
     Identity = 0x01,
     Replica = 0x02,
-    SpaceName = 0x03,
     Space = 0x04,
     Epochs = 0x05,
     DocumentName = 0x06,
@@ -89,10 +88,6 @@ pub(super) fn family(family: Family) -> Vec<u8> {
 
 pub(super) fn replica(num: ReplicaNum) -> Vec<u8> {
     of(Family::Replica, &[num.0.into()])
-}
-
-pub(super) fn space_name(name: &str) -> Vec<u8> {
-    named(Family::SpaceName, &[], name.as_bytes())
 }
 
 pub(super) fn space(space: SpaceNum) -> Vec<u8> {

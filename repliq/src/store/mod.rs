@@ -21,6 +21,8 @@ mod shared;
 mod snapshot;
 mod stage;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use changes::ChangeReader;

@@ -24,6 +24,9 @@ pub(super) const MAX_EPOCHS: usize = 64;
 /// The size of a snapshot's chunks, the last one excepted.
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
 
+/// The most chunks a snapshot may have: 64 GiB of them.
+pub(super) const MAX_CHUNKS: u64 = 1 << 20;
+
 /// A space's number in this store, from 0.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
@@ -184,10 +187,6 @@ impl Record for ReplicaId {
     const FAMILY: Family = Family::Replica;
 }
 
-impl Record for SpaceNum {
-    const FAMILY: Family = Family::SpaceName;
-}
-
 impl Record for SpaceRecord {
     const FAMILY: Family = Family::Space;
 
@@ -218,6 +217,7 @@ impl Record for DocumentRecord {
         let held = self.checkpoint.iter().all(|(_, head)| head.next > 0);
         let chunks = self.snapshot.as_ref().is_none_or(|snapshot| {
             snapshot.chunks == snapshot.bytes.div_ceil(CHUNK_BYTES as u64)
+                && snapshot.chunks <= MAX_CHUNKS
                 && snapshot.generation < u64::MAX
         });
         rising && names && held && chunks

@@ -74,6 +74,12 @@ pub(crate) enum Refusal {
     /// A snapshot covers changes that the store does not hold.
     #[error("the snapshot is ahead of the log: store the changes it covers first")]
     SnapshotAhead,
+    /// A snapshot is larger than 64 GiB.
+    #[error("the snapshot has {bytes} bytes; it may have 64 GiB: split the document")]
+    SnapshotTooLarge {
+        /// Its size in bytes.
+        bytes: u64,
+    },
     /// What the store holds of the document is damaged.
     #[error("{0}")]
     Damaged(Arc<str>),

@@ -5,7 +5,7 @@
 use super::error::{StoreError, damaged};
 use super::key::{self, Family};
 use super::record::DocumentRecord;
-use super::record::{CHUNK_BYTES, DocumentNum, Record, SnapshotRecord, SpaceNum};
+use super::record::{CHUNK_BYTES, DocumentNum, MAX_CHUNKS, Record, SnapshotRecord, SpaceNum};
 use super::refusal::Refusal;
 use super::shared::Shared;
 use super::stage::{Place, Stage, Stop};
@@ -20,6 +20,10 @@ impl Stage<'_> {
         document: &str,
         snapshot: &Snapshot,
     ) -> Result<(), Stop> {
+        let bytes = snapshot.bytes.len() as u64;
+        if bytes.div_ceil(CHUNK_BYTES as u64) > MAX_CHUNKS {
+            return Err(Refusal::SnapshotTooLarge { bytes }.into());
+        }
         self.space_num(space).ok_or(Refusal::UnknownSpace)?;
         let place = self.find(space, document)?.ok_or(Refusal::UnknownDocument)?;
         for (replica, count) in snapshot.version.iter() {
@@ -35,7 +39,7 @@ impl Stage<'_> {
         let record = SnapshotRecord {
             version: snapshot.version.clone(),
             unsaid: snapshot.unsaid.clone(),
-            bytes: snapshot.bytes.len() as u64,
+            bytes,
             chunks: chunks.len() as u64,
             generation: old.as_ref().map_or(1, |old| old.generation.saturating_add(1)),
         };

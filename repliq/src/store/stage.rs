@@ -226,7 +226,6 @@ impl<'a> Stage<'a> {
         };
         let space = Space { record, epochs: Vec::new(), in_this_run: false };
         let num = SpaceNum(num);
-        self.staged.batch.put(key::space_name(name), num.to_value());
         self.staged.space_names.insert(name.into(), num);
         let staged = StagedSpace { space, dirty: true, epochs_changed: false };
         self.staged.spaces.insert(num, staged);

@@ -69,7 +69,7 @@ pub(crate) enum Skew {
 pub(crate) struct Snapshot {
     /// The changes it covers.
     pub(crate) version: Version,
-    /// What its author unsaid to be stable at that moment.
+    /// What came in since this store's own last change: the deps of its next.
     pub(crate) unsaid: Version,
     /// The state, as its author encoded it.
     pub(crate) bytes: Bytes,

@@ -3,10 +3,10 @@
 //! Frames are counted, names are looked up, changes are gathered into one
 //! commit at a time, and acks go out once a commit is durable.
 
+use crate::contract::{Arrival, DocumentName};
 use crate::error::SessionError;
-use crate::message::{Entry, MAX_MESSAGE_BYTES, Position};
-use crate::outgoing::{TABLE, WINDOW_BYTES};
-use crate::session::{Arrival, DocumentName};
+use crate::message::{Entry, MAX_ENTRIES, MAX_MESSAGE_BYTES, Position};
+use crate::outgoing::{FILL_BYTES, TABLE, TABLE_BYTES, WINDOW_BYTES};
 use bytes::Bytes;
 use repliq_core::{Change, Dot, ReplicaId};
 
@@ -20,10 +20,24 @@ pub(crate) struct Gathered {
     pub(crate) bytes: usize,
 }
 
+/// The peer does not know the cursor we have of its feed: it was restored from a
+/// backup, and lacks changes that came from it. No new cursor is saved until it
+/// has them back and its feed has passed them. Otherwise the new cursor would
+/// vouch, in a later session, for changes that the peer never got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// Until the peer has acknowledged our feed up to this number.
+    Acked(u64),
+    /// Until it has replied after that.
+    Replied,
+}
+
 pub(crate) struct Incoming {
     /// The number the next frame must have.
     next_frame: u64,
     documents: Vec<DocumentName>,
+    /// Bytes of the names in the table of documents.
+    table_bytes: usize,
     replicas: Vec<ReplicaId>,
     previous: Option<(DocumentName, Dot)>,
     /// Where the peer's feed stands, once that is sure.
@@ -39,6 +53,8 @@ pub(crate) struct Incoming {
     pub(crate) ack: Option<u64>,
     /// A change was refused: the cursor must not pass it.
     pub(crate) stuck: bool,
+    /// The peer may have lost what it gave us; see [`Doubt`].
+    pub(crate) doubt: Option<Doubt>,
     fragments: Vec<u8>,
 }
 
@@ -47,6 +63,7 @@ impl Incoming {
         Self {
             next_frame: 1,
             documents: Vec::new(),
+            table_bytes: 0,
             replicas: Vec::new(),
             previous: None,
             position: None,
@@ -57,6 +74,7 @@ impl Incoming {
             durable_frame: 0,
             ack: None,
             stuck: false,
+            doubt: None,
             fragments: Vec::new(),
         }
     }
@@ -82,12 +100,25 @@ impl Incoming {
         if self.fragments.len() + bytes.len() > MAX_MESSAGE_BYTES {
             return Err(SessionError::Malformed("a message over its limit"));
         }
+        if bytes.is_empty() {
+            return Err(SessionError::Malformed("an empty fragment"));
+        }
         self.fragments.extend_from_slice(bytes);
+        if !last {
+            // Says that we are still listening; a large change takes its time.
+            self.ack.get_or_insert(self.durable_frame);
+        }
         Ok(last.then(|| std::mem::take(&mut self.fragments).into()))
+    }
+
+    /// Whether a large message has begun and not ended.
+    pub(crate) fn in_fragments(&self) -> bool {
+        !self.fragments.is_empty()
     }
 
     pub(crate) fn forget(&mut self) {
         self.documents.clear();
+        self.table_bytes = 0;
         self.replicas.clear();
         self.previous = None;
     }
@@ -99,9 +130,11 @@ impl Incoming {
         replicas: &[ReplicaId],
     ) -> Result<(), SessionError> {
         // A sender starts its tables anew past TABLE, but may fill one message more.
-        let room = TABLE + WINDOW_BYTES / 32;
+        let room = TABLE + MAX_ENTRIES;
+        self.table_bytes += documents.iter().map(|(n, kind)| n.len() + kind.len()).sum::<usize>();
         if self.documents.len() + documents.len() > room
             || self.replicas.len() + replicas.len() > room
+            || self.table_bytes > TABLE_BYTES + 2 * FILL_BYTES
         {
             return Err(SessionError::Malformed("more names than the tables hold"));
         }

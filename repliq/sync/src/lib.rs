@@ -7,14 +7,18 @@
 //! driver passes in frames, time and what its store answers, and carries out the
 //! effects.
 
+mod contract;
 mod error;
+mod goals;
 mod incoming;
 mod message;
 mod outgoing;
+mod output;
 mod reconcile;
 mod session;
 mod wire;
 
+pub use contract::{Arrival, Config, DocumentName, Effect, Identified, Phase, Role, Verdict};
 pub use error::{Farewell, SessionError};
 pub use message::{
     Entry, Hello, MAX_MESSAGE_BYTES, Message, PROTOCOL_NEWEST, PROTOCOL_OLDEST, Position, Refusal,
@@ -22,7 +26,5 @@ pub use message::{
 };
 pub use outgoing::OutgoingChange;
 pub use reconcile::{DocumentSummary, Fingerprint, Prefix, RangeReply, Summary};
-pub use session::{
-    Arrival, Config, DocumentName, Effect, Identified, Phase, Role, Session, Verdict,
-};
+pub use session::Session;
 pub use wire::{Frame, decode_frame, decode_hello, encode_frame, encode_hello};

@@ -3,7 +3,10 @@
 use crate::error::Farewell;
 use crate::reconcile::{Fingerprint, Prefix, RangeReply};
 use repliq_core::{Dot, MAX_CHANGE_BYTES, Millis, ReplicaId};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
 
 /// The newest version of the protocol that this crate speaks.
 pub const PROTOCOL_NEWEST: u16 = 1;
@@ -12,6 +15,15 @@ pub const PROTOCOL_OLDEST: u16 = 1;
 
 /// The largest message, in bytes, once its fragments are put together.
 pub const MAX_MESSAGE_BYTES: usize = MAX_CHANGE_BYTES + (1 << 20);
+
+/// The most changes, and the most new names, in one message.
+pub(crate) const MAX_ENTRIES: usize = 4096;
+/// The most ranges that are asked about at once.
+pub(crate) const MAX_RANGES: usize = 256;
+/// The most refused changes in one message.
+pub(crate) const MAX_REFUSED: usize = 256;
+/// The most extensions in a hello.
+const MAX_EXTENSIONS: usize = 64;
 
 /// A place in a store's feed: the number of an entry and the epoch it was
 /// numbered in. Number 0 is the place before the first entry.
@@ -39,6 +51,7 @@ pub struct Hello {
     /// The largest frame the sender takes, in bytes.
     pub max_frame: u32,
     /// Room for what later versions add; unknown ones are skipped.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_EXTENSIONS>")]
     pub extensions: Vec<(u32, Vec<u8>)>,
 }
 
@@ -50,13 +63,15 @@ pub enum Message<'a> {
     Changes {
         /// Documents mentioned for the first time, as (name, kind): they take
         /// the next free places in the session's table.
-        #[serde(borrow)]
+        #[serde(borrow, deserialize_with = "at_most::<_, _, MAX_ENTRIES>")]
         documents: Vec<(&'a str, &'a str)>,
         /// Replicas mentioned for the first time.
+        #[serde(deserialize_with = "at_most::<_, _, MAX_ENTRIES>")]
         replicas: Vec<ReplicaId>,
         /// By how many feed entries this message moves the receiver's cursor.
         advance: u64,
         /// The changes.
+        #[serde(borrow, deserialize_with = "at_most::<_, _, MAX_ENTRIES>")]
         entries: Vec<Entry<'a>>,
     },
     /// Everything up to this frame is durable at the sender of the ack.
@@ -71,15 +86,15 @@ pub enum Message<'a> {
     /// The tables of documents and replicas start anew.
     Forget,
     /// These changes were not taken.
-    Refuse(Vec<RefusedChange>),
+    Refuse(#[serde(deserialize_with = "at_most::<_, _, MAX_REFUSED>")] Vec<RefusedChange>),
     /// Asks for a reply once everything the peer has now was sent.
     Probe(u64),
     /// The reply, behind everything the prober asked for.
     Reply(u64),
     /// Asks what the peer holds in these ranges of documents.
-    Compare(Vec<(Prefix, Fingerprint)>),
+    Compare(#[serde(deserialize_with = "at_most::<_, _, MAX_RANGES>")] Vec<(Prefix, Fingerprint)>),
     /// What is held there, one reply a range, in order.
-    Compared(Vec<RangeReply>),
+    Compared(#[serde(deserialize_with = "at_most::<_, _, MAX_RANGES>")] Vec<RangeReply>),
     /// A part of a message that is larger than a frame.
     Fragment {
         /// Whether it is the last part.
@@ -166,6 +181,35 @@ pub enum Refusal {
     /// It does not decode.
     #[error("it does not decode")]
     Malformed,
+}
+
+/// Reads a list of at most `MAX` values, and no further: what a peer sends costs
+/// no more memory than the message could rightly take.
+pub(crate) fn at_most<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct List<T, const MAX: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for List<T, MAX> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "a list of at most {MAX} values")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut values = Vec::new();
+            while let Some(value) = list.next_element()? {
+                if values.len() == MAX {
+                    return Err(A::Error::custom("a list over its limit"));
+                }
+                values.push(value);
+            }
+            Ok(values)
+        }
+    }
+    deserializer.deserialize_seq(List::<T, MAX>(PhantomData))
 }
 
 mod fixed {

@@ -3,9 +3,10 @@
 //! It keeps at most a window of unacknowledged frames under way, tells the peer
 //! how far each frame moves its cursor, and names documents and replicas once.
 
+use crate::contract::DocumentName;
 use crate::message::{Entry, Message, Position};
+use crate::output::Sent;
 use crate::reconcile::{Fingerprint, Prefix, RangeReply, Summary};
-use crate::session::DocumentName;
 use repliq_core::{Change, Dot, ReplicaId, Version};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,10 +19,13 @@ pub(crate) const WINDOW_BYTES: usize = 2 << 20;
 pub(crate) const WINDOW_FRAMES: usize = 256;
 /// What one message of changes is filled up to.
 pub(crate) const FILL_BYTES: usize = 128 << 10;
-/// Skipped feed entries are told to the peer at the latest after this many.
-const SKIPPED: u64 = 1024;
+/// Skipped feed entries are told to the peer at the latest after this many: so
+/// many are read again at most when a connection breaks.
+const SKIPPED: u64 = 64;
 /// The tables start anew past this many names, so that they stay bounded.
 pub(crate) const TABLE: usize = 4096;
+/// The tables start anew past this many bytes of names.
+pub(crate) const TABLE_BYTES: usize = 4 << 20;
 /// How many ranges are asked about at once.
 const ASKED: usize = 256;
 
@@ -32,7 +36,10 @@ pub struct OutgoingChange {
     pub document: DocumentName,
     /// The change.
     pub change: Change,
-    /// It came from this very peer and need not go back.
+    /// It came from this very peer and need not go back. The session sends it
+    /// all the same while it is not sure that the peer still has it, which a
+    /// peer that was restored from a backup may not. Set it only for changes
+    /// that came with a cursor that was saved, or in this very session.
     pub skip: bool,
 }
 
@@ -53,6 +60,9 @@ struct InFlight {
     before: u64,
     bytes: usize,
     sent: Duration,
+    /// Frames of the message before the last, each of which may be answered by
+    /// an ack that acknowledges nothing new but shows progress.
+    parts: u64,
 }
 
 pub(crate) struct Outgoing {
@@ -77,6 +87,10 @@ pub(crate) struct Outgoing {
     pub(crate) probes: VecDeque<(u64, u64)>,
     /// The feed was sent to its end once.
     caught_up: bool,
+    /// Entries up to this number are sent even if they came from the peer.
+    pub(crate) skip_after: u64,
+    /// Bytes of the names in the table of documents.
+    table_bytes: usize,
 }
 
 impl Outgoing {
@@ -96,6 +110,8 @@ impl Outgoing {
             in_flight_bytes: 0,
             probes: VecDeque::new(),
             caught_up: false,
+            skip_after: 0,
+            table_bytes: 0,
         }
     }
 
@@ -135,20 +151,26 @@ impl Outgoing {
     /// Takes in an ack. The time of what is still under way restarts, since the
     /// peer makes progress.
     pub(crate) fn ack(&mut self, frame: u64, now: Duration) {
-        while self.in_flight.front().is_some_and(|oldest| oldest.frame <= frame) {
-            if let Some(done) = self.in_flight.pop_front() {
-                self.in_flight_bytes -= done.bytes;
-            }
+        let mut progress = false;
+        while let Some(done) = self.in_flight.pop_front_if(|oldest| oldest.frame <= frame) {
+            self.in_flight_bytes -= done.bytes;
+            progress = true;
         }
         if let Some(oldest) = self.in_flight.front_mut() {
-            oldest.sent = now;
+            if progress {
+                oldest.sent = now;
+            } else if let Some(parts) = oldest.parts.checked_sub(1) {
+                oldest.parts = parts;
+                oldest.sent = now;
+            }
         }
     }
 
     /// Notes a message of changes as under way.
-    pub(crate) fn sent_changes(&mut self, frame: u64, before: u64, bytes: usize, now: Duration) {
+    pub(crate) fn sent_changes(&mut self, sent: Sent, before: u64, bytes: usize, now: Duration) {
         let before = if matches!(self.mode, Mode::Feeding) { before } else { 0 };
-        self.in_flight.push_back(InFlight { frame, before, bytes, sent: now });
+        let (frame, parts) = (sent.last, sent.before_last);
+        self.in_flight.push_back(InFlight { frame, before, bytes, sent: now, parts });
         self.in_flight_bytes += bytes;
     }
 
@@ -197,7 +219,7 @@ impl Outgoing {
         None
     }
 
-    /// Tells the rest, at the end of a session.
+    /// Tells the rest, before a reply and at the end of a session.
     pub(crate) fn last_untold(&mut self) -> Option<u64> {
         let untold = self.sent.number.saturating_sub(self.told);
         self.told = self.sent.number;
@@ -215,9 +237,13 @@ impl Outgoing {
     ) {
         let mut rest = changes;
         while !rest.is_empty() {
-            if self.documents.len() >= TABLE || self.replicas.len() >= TABLE {
+            if self.documents.len() >= TABLE
+                || self.replicas.len() >= TABLE
+                || self.table_bytes >= TABLE_BYTES
+            {
                 self.documents.clear();
                 self.replicas.clear();
+                self.table_bytes = 0;
                 self.previous = None;
                 send(self, &Message::Forget, 0, 0);
             }
@@ -232,16 +258,18 @@ impl Outgoing {
                 taken += 1;
                 if feed {
                     self.sent.number += 1;
-                }
-                if *skip {
-                    continue;
+                    if *skip && self.sent.number > self.skip_after {
+                        continue;
+                    }
                 }
                 bytes += size;
                 let places = (self.documents.len(), self.replicas.len());
                 let entry = self.entry(document, change);
                 if self.documents.len() > places.0 {
                     documents.push((&*document.name, &*document.kind));
-                    bytes += document.name.len() + document.kind.len();
+                    let name = document.name.len() + document.kind.len();
+                    self.table_bytes += name;
+                    bytes += name;
                 }
                 if self.replicas.len() > places.1 {
                     replicas.push(change.dot.replica);

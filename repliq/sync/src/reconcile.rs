@@ -3,6 +3,7 @@
 //! compared by fingerprint, split where they differ, and listed where few are
 //! left (after Meyer, "Range-Based Set Reconciliation", 2023).
 
+use crate::message::at_most;
 use repliq_core::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,6 +11,10 @@ use std::sync::Arc;
 
 /// A range with at most this many documents is listed, a larger one is split.
 const LISTED: usize = 64;
+/// A longer list than this makes no sense.
+const LISTED_MOST: usize = 4096;
+/// A range has at most this many parts.
+const PARTS: usize = 256;
 /// Replies are broken off past this many bytes; the rest is asked for again.
 const REPLY_BYTES: usize = 1 << 20;
 /// The length of a document's key.
@@ -17,7 +22,7 @@ const KEY_BYTES: usize = 16;
 
 /// A range of documents: those whose keys start with these bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
-pub struct Prefix(pub Vec<u8>);
+pub struct Prefix(#[serde(deserialize_with = "at_most::<_, _, KEY_BYTES>")] pub Vec<u8>);
 
 /// A sum over the documents of a range: equal sets have equal fingerprints.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
@@ -30,10 +35,10 @@ pub enum RangeReply {
     /// The same as the asker.
     Same,
     /// These documents, at these versions.
-    Documents(Vec<(String, Version)>),
+    Documents(#[serde(deserialize_with = "at_most::<_, _, LISTED_MOST>")] Vec<(String, Version)>),
     /// Too many to list: the fingerprints of the range's non-empty parts, by
     /// the next byte of the key.
-    Parts(Vec<(u8, Fingerprint)>),
+    Parts(#[serde(deserialize_with = "at_most::<_, _, PARTS>")] Vec<(u8, Fingerprint)>),
     /// The reply got too long; ask again.
     Later,
 }
@@ -108,9 +113,7 @@ impl Summary {
             }
             let reply = self.answer_range(prefix, *theirs);
             bytes += match &reply {
-                RangeReply::Documents(list) => {
-                    list.iter().map(|(name, version)| name.len() + 26 * version.len()).sum()
-                }
+                RangeReply::Documents(_) => self.documents(prefix).map(listed_bytes).sum(),
                 RangeReply::Parts(parts) => parts.len() * 17,
                 RangeReply::Same | RangeReply::Later => 1,
             };
@@ -120,15 +123,21 @@ impl Summary {
     }
 
     fn answer_range(&self, prefix: &Prefix, theirs: Fingerprint) -> RangeReply {
-        let (from, to) = self.bounds(prefix);
         if self.fingerprint(prefix) == theirs {
             RangeReply::Same
-        } else if to - from <= LISTED || prefix.0.len() >= KEY_BYTES {
+        } else if prefix.0.len() >= KEY_BYTES || self.is_short(prefix) {
             let entry = |d: &DocumentSummary| (d.name.to_string(), d.version.clone());
             RangeReply::Documents(self.documents(prefix).map(entry).collect())
         } else {
             RangeReply::Parts(self.parts(prefix).into_iter().collect())
         }
+    }
+
+    /// Whether a range has few documents, which few replicas wrote.
+    fn is_short(&self, prefix: &Prefix) -> bool {
+        let (from, to) = self.bounds(prefix);
+        let bytes = || self.documents(prefix).map(listed_bytes).sum::<usize>();
+        to - from <= 1 || (to - from <= LISTED && bytes() <= REPLY_BYTES)
     }
 
     /// The fingerprints of the non-empty parts of a range.
@@ -157,7 +166,9 @@ impl Summary {
             RangeReply::Documents(held) => {
                 let held: BTreeMap<String, Version> = held.into_iter().collect();
                 for document in self.documents(&prefix) {
-                    let theirs = held.get(&*document.name).cloned().unwrap_or_default();
+                    let mut theirs = held.get(&*document.name).cloned().unwrap_or_default();
+                    // What the peer claims beyond that is of no use, but large.
+                    theirs.meet(&document.version);
                     if !theirs.covers(&document.version) {
                         lacking.push((Arc::clone(&document.name), theirs));
                     }
@@ -194,6 +205,11 @@ fn extend(prefix: &Prefix, byte: u8) -> Prefix {
     let mut bytes = prefix.0.clone();
     bytes.push(byte);
     Prefix(bytes)
+}
+
+/// About how many bytes a document takes in a list.
+fn listed_bytes(document: &DocumentSummary) -> usize {
+    document.name.len() + 26 * document.version.len()
 }
 
 fn key_of(name: &str) -> [u8; KEY_BYTES] {

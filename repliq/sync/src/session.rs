@@ -5,161 +5,19 @@
 //! trusts nothing a peer says: every claim is checked here or by the store, and
 //! whatever goes wrong ends in one [`Effect::End`].
 
+mod handle;
+
+use crate::contract::{Config, Effect, Identified, Phase, Role, Verdict};
 use crate::error::{Farewell, SessionError};
-use crate::incoming::{Gathered, Incoming};
-use crate::message::{Hello, Message, Position, Refusal, RefusedChange};
+use crate::goals::{Goal, Goals, Who};
+use crate::incoming::{Doubt, Gathered, Incoming};
+use crate::message::{Hello, MAX_REFUSED, Message, Position, RefusedChange};
 use crate::outgoing::{FILL_BYTES, Mode, Outgoing, OutgoingChange};
+use crate::output::{MAX_FRAME, Output};
 use crate::reconcile::{Fingerprint, Prefix, Summary};
-use crate::wire::{decode_frame, decode_hello, decode_message, encode_frame, encode_hello};
 use bytes::Bytes;
-use repliq_core::{Change, ReplicaId, Version};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The largest frame we send and take: 256 KiB.
-const MAX_FRAME: u32 = 256 << 10;
-/// The smallest limit a peer may set for frames.
-const MIN_FRAME: u32 = 1 << 10;
-/// Questions of one kind that may be open at once.
-const OPEN: usize = 64;
-/// What a fragment needs besides its bytes.
-const FRAGMENT_OVERHEAD: usize = 32;
-
-/// Which side opened the connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// We did. We say hello first.
-    Initiator {
-        /// How far we hold the feed of whoever was at that address last time.
-        cursor: Option<Position>,
-    },
-    /// The peer did.
-    Acceptor,
-}
-
-/// What a session needs to know from the start.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Config {
-    /// The replica id of our store.
-    pub replica: ReplicaId,
-    /// The space to sync: what we ask for as initiator. An acceptor takes the
-    /// space of the peer's hello, see [`Effect::Identify`].
-    pub space: String,
-    /// Which side opened the connection.
-    pub role: Role,
-    /// Our store is volatile; acks say so.
-    pub volatile: bool,
-    /// How long the peer may take to answer before the session ends.
-    pub patience: Duration,
-}
-
-/// A document's name and the kind of its type.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct DocumentName {
-    /// The name, unique in its space.
-    pub name: Arc<str>,
-    /// [`repliq_core::Crdt::KIND`] of its type.
-    pub kind: Arc<str>,
-}
-
-/// A change that came from the peer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Arrival {
-    /// Which document it belongs to.
-    pub document: DocumentName,
-    /// The change.
-    pub change: Change,
-}
-
-/// What our store knows about a peer: the answer to [`Effect::Identify`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Identified {
-    /// Where our feed of this space ends.
-    pub head: Position,
-    /// How far we hold the peer's feed. Only an acceptor need say.
-    pub cursor: Option<Position>,
-    /// The peer's claim names a place in our feed.
-    pub claim_valid: bool,
-}
-
-/// What our store made of an arrival.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// It is durable here; it may have been before, or wait for its time.
-    Taken,
-    /// It was not taken.
-    Refused(Refusal),
-}
-
-/// How far a session has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Phase {
-    /// The peers exchange what they have.
-    Syncing,
-    /// Both hold the same; new changes pass as they are made.
-    Live,
-}
-
-/// What the driver has to do.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Effect {
-    /// Send a frame, in order.
-    Send(Bytes),
-    /// Look the peer up; answer with [`Session::identified`] before passing in
-    /// another frame.
-    Identify {
-        /// The replica id of the peer's store.
-        peer: ReplicaId,
-        /// The space the peer names.
-        space: String,
-        /// How far the peer says it holds our feed.
-        claim: Option<Position>,
-    },
-    /// Read our feed after this number; answer with [`Session::feed`].
-    ReadFeed {
-        /// The number of the last entry that is not wanted.
-        after: u64,
-        /// About how many bytes to read.
-        max_bytes: usize,
-    },
-    /// Sum up what we hold; answer with [`Session::summarized`].
-    Summarize,
-    /// Read what a version lacks of a document, in causal order; answer with
-    /// [`Session::document_changes`].
-    ReadDocument {
-        /// The name of the document.
-        document: Arc<str>,
-        /// What is held by the peer: `Some` starts, `None` goes on.
-        after: Option<Version>,
-        /// About how many bytes to read.
-        max_bytes: usize,
-    },
-    /// Make the arrivals durable, and the cursor with them unless one is
-    /// refused; answer with [`Session::committed`].
-    Commit {
-        /// The changes, in order.
-        arrivals: Vec<Arrival>,
-        /// How far this brings us in the peer's feed.
-        cursor: Option<Position>,
-    },
-    /// Keep the cursor; there is no hurry and no answer.
-    SaveCursor(Position),
-    /// The session has come this far.
-    Phase(Phase),
-    /// Changes were not taken.
-    Refused {
-        /// The peer did not take ours, or we did not take the peer's.
-        by_peer: bool,
-        /// Which, and why.
-        changes: Vec<RefusedChange>,
-    },
-    /// What [`Session::synced`] asked for with this id has come to be.
-    Synced(u64),
-    /// The session is over: nothing follows.
-    End(Result<(), SessionError>),
-}
 
 enum Stage {
     /// Waiting for the peer's hello.
@@ -171,72 +29,30 @@ enum Stage {
     Over,
 }
 
-enum Goal {
-    /// Whatever the peer's hello will say.
-    Hello,
-    /// A number in the peer's feed.
-    Number(u64),
-    /// The reply to this probe.
-    Probe { token: u64, asked: Duration },
-    /// The last frame before the reply.
-    Frame(u64),
-}
-
-struct Waiter {
-    id: u64,
-    own: u64,
-    goal: Goal,
-}
-
-/// Effects and frames on their way out.
-struct Output {
-    effects: Vec<Effect>,
-    next_frame: u64,
-    max_frame: usize,
-}
-
-impl Output {
-    /// Sends a message, in fragments if it is larger than a frame. Returns the
-    /// number of the last frame.
-    fn send(&mut self, message: &Message<'_>) -> u64 {
-        let frame = encode_frame(self.next_frame, message);
-        if frame.len() <= self.max_frame {
-            return self.send_frame(frame);
-        }
-        let whole = repliq_core::encode(message);
-        let mut parts = whole.chunks(self.max_frame - FRAGMENT_OVERHEAD).peekable();
-        let mut number = self.next_frame;
-        while let Some(bytes) = parts.next() {
-            let message = Message::Fragment { last: parts.peek().is_none(), bytes };
-            number = self.send_frame(encode_frame(self.next_frame, &message));
-        }
-        number
-    }
-
-    fn send_frame(&mut self, frame: Bytes) -> u64 {
-        self.effects.push(Effect::Send(frame));
-        self.next_frame += 1;
-        self.next_frame - 1
-    }
-}
-
 /// One session. See the module's documentation for how it is driven.
 pub struct Session {
     config: Config,
     stage: Stage,
     started: Duration,
+    /// When the peer last showed progress, or we last owed it some.
+    heard: Duration,
+    /// The store has answered since the last poll.
+    worked: bool,
+    /// Our hello has left, so the peer's need not be an answer to it.
+    polled: bool,
     /// Where our feed ended when we said hello.
     greeted: Position,
+    /// How far we said to hold the peer's feed.
+    claimed: Option<Position>,
     outgoing: Outgoing,
     incoming: Incoming,
     output: Output,
-    waiters: VecDeque<Waiter>,
-    next_probe: u64,
-    /// When a reply to a comparison was last waited for.
+    goals: Goals,
+    /// When a question of a comparison was sent that has no reply yet.
     compare_sent: Option<Duration>,
-    /// A summary for the peer's questions, and the questions that wait for it.
+    /// A summary for the peer's questions, and the one that waits for it.
     answers: Option<Summary>,
-    questions: VecDeque<Vec<(Prefix, Fingerprint)>>,
+    question: Option<Vec<(Prefix, Fingerprint)>>,
     summarizing: bool,
     phase: Option<Phase>,
     peer_volatile: bool,
@@ -249,15 +65,18 @@ impl Session {
         let mut session = Self {
             stage: Stage::Greeting,
             started: now,
+            heard: now,
+            worked: false,
+            polled: false,
             greeted: head,
+            claimed: None,
             outgoing: Outgoing::new(head),
             incoming: Incoming::new(),
-            output: Output { effects: Vec::new(), next_frame: 1, max_frame: MAX_FRAME as usize },
-            waiters: VecDeque::new(),
-            next_probe: 0,
+            output: Output::new(),
+            goals: Goals::default(),
             compare_sent: None,
             answers: None,
-            questions: VecDeque::new(),
+            question: None,
             summarizing: false,
             phase: None,
             peer_volatile: false,
@@ -272,39 +91,36 @@ impl Session {
     /// Takes in a frame. `head` is where our feed ends now.
     pub fn receive(&mut self, frame: &Bytes, head: Position, now: Duration) {
         self.outgoing.advance_head(head);
-        let result = match &self.stage {
-            Stage::Over => Ok(()),
-            Stage::Greeting => self.receive_hello(frame),
-            _ => decode_frame(frame).and_then(|decoded| {
-                if self.incoming.count(decoded.number)? {
-                    self.handle(decoded.number, &decoded.message, frame, now)
-                } else {
-                    Ok(())
-                }
-            }),
-        };
-        if let Err(error) = result {
+        if let Err(error) = self.take_frame(frame, now) {
             self.fail(error);
         }
     }
 
     /// The answer to [`Effect::Identify`].
     pub fn identified(&mut self, identified: Identified) {
+        if !matches!(self.stage, Stage::Identifying(_)) {
+            return;
+        }
         let Stage::Identifying(hello) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
         };
+        self.worked = true;
         self.outgoing.advance_head(identified.head);
-        let cursor = match self.config.role {
-            Role::Initiator { cursor } => cursor,
-            Role::Acceptor => {
-                self.say_hello(identified.cursor);
-                identified.cursor
-            }
-        };
+        if self.config.role == Role::Acceptor {
+            self.say_hello(identified.cursor);
+        }
         self.output.max_frame = hello.max_frame.min(MAX_FRAME) as usize;
-        if let Some(place) = cursor.filter(|cursor| obviously_valid(*cursor, hello.head)) {
+        // Until the peer confirms our cursor it may have been restored from a
+        // backup, without what it gave us.
+        self.outgoing.skip_after = self.greeted.number;
+        if let Some(place) = self.confirmed(hello.head) {
             self.incoming.position = Some(place);
             self.incoming.durable = Some(place);
+            if place.number > 0 {
+                self.outgoing.skip_after = 0;
+            }
+        } else if self.claimed.is_some() {
+            self.incoming.doubt = Some(Doubt::Acked(self.greeted.number));
         }
         match hello.cursor {
             Some(claim) if obviously_valid(claim, self.greeted) => {
@@ -319,28 +135,40 @@ impl Session {
                     Mode::Comparing { summary: None, asked: vec![], ask: vec![Prefix::default()] };
             }
         }
-        for waiter in &mut self.waiters {
-            if matches!(waiter.goal, Goal::Hello) {
-                waiter.goal = Goal::Number(hello.head.number);
-            }
-        }
+        self.goals.greeted(hello.head.number);
         self.stage = Stage::Open(hello);
         self.set_phase(Phase::Syncing);
+    }
+
+    /// Turns the peer away, in place of [`Session::identified`]: the peer's
+    /// session ends with [`SessionError::Farewell`] of `why`.
+    pub fn refuse(&mut self, why: Farewell) {
+        if matches!(self.stage, Stage::Identifying(_)) {
+            if self.config.role == Role::Acceptor {
+                self.outgoing.head = Position::default();
+                self.say_hello(None);
+            }
+            self.output.send(&Message::Goodbye(why));
+            self.end(Ok(()));
+        }
     }
 
     /// The answer to [`Effect::ReadFeed`]: the entries after the number asked
     /// for, without gaps and of one epoch, and the place of the last of them.
     pub fn feed(&mut self, changes: &[OutgoingChange], through: Position, now: Duration) {
         self.outgoing.reading = false;
-        if !matches!((&self.stage, &self.outgoing.mode), (Stage::Open(_), Mode::Feeding))
-            || changes.is_empty()
-        {
+        if !matches!((&self.stage, &self.outgoing.mode), (Stage::Open(_), Mode::Feeding)) {
             return;
         }
-        if through.epoch != self.outgoing.sent.epoch {
-            self.tell_untold();
-            let number = self.outgoing.sent.number;
-            self.start(Position { epoch: through.epoch, number });
+        let sent = self.outgoing.sent;
+        let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
+        if count == 0 || sent.number.checked_add(count) != Some(through.number) {
+            // Going on would let the peer's cursor pass what it was never given.
+            let why = "the feed is not what its head and its numbers say";
+            return self.fail(SessionError::Store(why.into()));
+        }
+        if through.epoch != sent.epoch {
+            self.start(Position { epoch: through.epoch, number: sent.number });
         }
         self.send_changes(changes, true, now);
     }
@@ -349,13 +177,14 @@ impl Session {
     /// before the summary was begun.
     pub fn summarized(&mut self, summary: Summary, head: Position) {
         self.summarizing = false;
+        self.worked = true;
         if self.is_over() {
             return;
         }
         if let Mode::Comparing { summary: own @ None, .. } = &mut self.outgoing.mode {
             *own = Some(summary);
             self.outgoing.resume = head;
-        } else {
+        } else if self.question.is_some() {
             self.answers = Some(summary);
         }
     }
@@ -376,8 +205,13 @@ impl Session {
     /// nothing was committed.
     pub fn committed(&mut self, verdicts: Result<Vec<Verdict>, String>) {
         let Some(done) = self.incoming.committing.take() else { return };
+        if self.is_over() {
+            return;
+        }
+        self.worked = true;
         let verdicts = match verdicts {
-            Ok(verdicts) => verdicts,
+            Ok(verdicts) if verdicts.len() == done.arrivals.len() => verdicts,
+            Ok(_) => return self.fail(SessionError::Store("a verdict is missing".into())),
             Err(why) => return self.fail(SessionError::Store(why)),
         };
         let refused: Vec<RefusedChange> = done
@@ -395,8 +229,8 @@ impl Session {
             .collect();
         if !refused.is_empty() {
             self.incoming.stuck = true;
-            if !self.is_over() {
-                self.output.send(&Message::Refuse(refused.clone()));
+            for part in refused.chunks(MAX_REFUSED) {
+                self.output.send(&Message::Refuse(part.to_vec()));
             }
             self.output.effects.push(Effect::Refused { by_peer: false, changes: refused });
         }
@@ -416,14 +250,14 @@ impl Session {
     /// we hold now (`head`), and we hold durably what the peer holds now.
     pub fn synced(&mut self, id: u64, head: Position, now: Duration) {
         self.outgoing.advance_head(head);
-        let goal = if matches!(self.stage, Stage::Open(_)) {
-            self.next_probe += 1;
-            self.output.send(&Message::Probe(self.next_probe));
-            Goal::Probe { token: self.next_probe, asked: now }
-        } else {
-            Goal::Hello
-        };
-        self.waiters.push_back(Waiter { id, own: head.number, goal });
+        // A hello that answers ours says what the peer holds now; one that may
+        // be on its way already does not.
+        let answered = matches!(self.config.role, Role::Initiator { .. }) && !self.polled;
+        let goal = if answered { Goal::Hello } else { Goal::NextProbe };
+        self.goals.add(Who::Caller(id), head.number, goal);
+        if matches!(self.stage, Stage::Open(_)) {
+            self.ask(now);
+        }
     }
 
     /// Whether the peer's store is volatile, as far as its acks have said.
@@ -464,21 +298,30 @@ impl Session {
         if self.is_over() {
             return None;
         }
-        let greeting = (!matches!(self.stage, Stage::Open(_))).then_some(self.started);
-        let probe = self.waiters.iter().find_map(|waiter| match waiter.goal {
-            Goal::Probe { asked, .. } => Some(asked),
-            _ => None,
-        });
-        [greeting, probe, self.outgoing.oldest_sent(), self.compare_sent]
+        let Stage::Open(hello) = &self.stage else {
+            return Some(self.started.saturating_add(self.config.patience));
+        };
+        // What the peer owes us takes as long as the changes before it, so its
+        // time counts from the last of them. What we owe the peer comes first.
+        let behind = self.incoming.position.is_none_or(|at| at.number < hello.head.number);
+        let owed = [self.goals.asked(), self.compare_sent, behind.then_some(self.heard)];
+        let owed = owed.into_iter().flatten().map(|since| since.max(self.heard));
+        let owed = owed.filter(|_| !self.owing()).min();
+        [owed, self.outgoing.oldest_sent()]
             .into_iter()
             .flatten()
             .min()
-            .map(|since| since + self.config.patience)
+            .map(|since| since.saturating_add(self.config.patience))
     }
 
     /// What to do next, in order. With `writable` false no changes are put under
-    /// way, only what answers the peer.
+    /// way, only what answers the peer. Call it after every other call, and when
+    /// `writable` becomes true.
     pub fn poll(&mut self, writable: bool, now: Duration) -> Vec<Effect> {
+        self.polled = true;
+        if std::mem::take(&mut self.worked) || self.owing() {
+            self.heard = now;
+        }
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             let what = match self.stage {
                 Stage::Open(_) => "no ack or reply came",
@@ -491,122 +334,30 @@ impl Session {
             if let Some(frame) = self.incoming.ack.take() {
                 self.output.send(&Message::Ack { frame, volatile: self.config.volatile });
             }
-            self.answer_questions();
+            self.answer_question();
+            self.ask(now);
             if writable {
                 self.pump(now);
             }
-            self.check_goals();
+            self.check_goals(now);
         }
         std::mem::take(&mut self.output.effects)
     }
 
+    /// Asks for a reply if somebody waits for one and none is due.
+    fn ask(&mut self, now: Duration) {
+        if let Some(token) = self.goals.probe(now) {
+            self.output.send(&Message::Probe(token));
+        }
+    }
+
+    /// Whether the peer may be waiting for us.
+    fn owing(&self) -> bool {
+        self.incoming.committing.is_some() || self.question.is_some()
+    }
+
     fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
-    }
-
-    fn say_hello(&mut self, cursor: Option<Position>) {
-        self.greeted = self.outgoing.head;
-        let hello = Hello {
-            replica: self.config.replica,
-            space: self.config.space.clone(),
-            head: self.outgoing.head,
-            cursor,
-            max_frame: MAX_FRAME,
-            extensions: Vec::new(),
-        };
-        self.output.effects.push(Effect::Send(encode_hello(&hello)));
-    }
-
-    fn receive_hello(&mut self, frame: &Bytes) -> Result<(), SessionError> {
-        let hello = decode_hello(frame).inspect_err(|error| {
-            // The versions in our hello tell the peer what we speak.
-            if matches!(error, SessionError::Version { .. }) && self.config.role == Role::Acceptor {
-                self.say_hello(None);
-            }
-        })?;
-        if hello.replica == self.config.replica {
-            return Err(SessionError::SameReplica);
-        }
-        if hello.max_frame < MIN_FRAME {
-            return Err(SessionError::Malformed("a frame limit below 1 KiB"));
-        }
-        if self.config.role == Role::Acceptor {
-            self.config.space.clone_from(&hello.space);
-        } else if self.config.space != hello.space {
-            return Err(SessionError::Malformed("a hello for another space"));
-        }
-        let (peer, space, claim) = (hello.replica, hello.space.clone(), hello.cursor);
-        self.output.effects.push(Effect::Identify { peer, space, claim });
-        self.stage = Stage::Identifying(hello);
-        Ok(())
-    }
-
-    fn handle(
-        &mut self,
-        frame: u64,
-        message: &Message<'_>,
-        bytes: &Bytes,
-        now: Duration,
-    ) -> Result<(), SessionError> {
-        match message {
-            Message::Changes { documents, replicas, advance, entries } => {
-                self.incoming.name(documents, replicas)?;
-                self.incoming.gather(frame, bytes, entries, *advance)?;
-            }
-            Message::Ack { frame, volatile } => {
-                self.peer_volatile = *volatile;
-                self.outgoing.ack(*frame, now);
-            }
-            Message::Start(place) => {
-                self.incoming.position = Some(*place);
-                if self.incoming.gathered.arrivals.is_empty() && self.incoming.committing.is_none()
-                {
-                    self.incoming.durable = Some(*place);
-                }
-                self.incoming.gathered.cursor = Some(*place);
-            }
-            Message::Forget => self.incoming.forget(),
-            Message::Refuse(changes) => {
-                let changes = changes.clone();
-                self.output.effects.push(Effect::Refused { by_peer: true, changes });
-            }
-            Message::Probe(token) if self.outgoing.probes.len() < OPEN => {
-                self.outgoing.probes.push_back((*token, self.outgoing.head.number));
-            }
-            Message::Probe(_) => return Err(SessionError::Malformed("too many open probes")),
-            Message::Reply(token) => self.replied(*token),
-            Message::Compare(ranges) if self.questions.len() < OPEN => {
-                self.questions.push_back(ranges.clone());
-            }
-            Message::Compare(_) => return Err(SessionError::Malformed("too many open questions")),
-            Message::Compared(replies) => {
-                let learned = self.outgoing.learn(replies.clone());
-                learned.ok_or(SessionError::Malformed("replies to what was not asked"))?;
-                self.compare_sent = None;
-            }
-            Message::Fragment { last, bytes } => {
-                if let Some(whole) = self.incoming.fragment(*last, bytes)? {
-                    match decode_message(&whole)? {
-                        Message::Fragment { .. } => {
-                            return Err(SessionError::Malformed("a fragment in fragments"));
-                        }
-                        message => self.handle(frame, &message, &whole, now)?,
-                    }
-                }
-            }
-            Message::Goodbye(Farewell::Done) => self.end(Ok(())),
-            Message::Goodbye(why) => self.end(Err(SessionError::Farewell(*why))),
-        }
-        Ok(())
-    }
-
-    fn replied(&mut self, token: u64) {
-        let last = self.incoming.last_frame;
-        for waiter in &mut self.waiters {
-            if matches!(waiter.goal, Goal::Probe { token: asked, .. } if asked == token) {
-                waiter.goal = Goal::Frame(last);
-            }
-        }
     }
 
     /// Starts the feed at a place, and says so.
@@ -624,7 +375,7 @@ impl Session {
         }
         let Gathered { arrivals, cursor, frame, bytes } =
             std::mem::take(&mut self.incoming.gathered);
-        let cursor = cursor.filter(|_| !self.incoming.stuck);
+        let cursor = cursor.filter(|_| !self.incoming.stuck && self.incoming.doubt.is_none());
         if arrivals.is_empty() {
             self.incoming.durable = self.incoming.position;
             self.output.effects.extend(cursor.map(Effect::SaveCursor));
@@ -638,17 +389,23 @@ impl Session {
         self.output.effects.push(Effect::Commit { arrivals, cursor });
     }
 
-    fn answer_questions(&mut self) {
-        if self.questions.is_empty() {
-            return;
+    /// Saves how far we are when the peer leaves.
+    fn save_cursor(&mut self) {
+        if self.incoming.gathered.arrivals.is_empty() {
+            self.commit_gathered();
         }
-        match &self.answers {
-            Some(summary) => {
-                for ranges in std::mem::take(&mut self.questions) {
-                    self.output.send(&Message::Compared(summary.answer(&ranges)));
-                }
+    }
+
+    fn answer_question(&mut self) {
+        match (&self.answers, self.question.take()) {
+            (Some(summary), Some(ranges)) => {
+                self.output.send(&Message::Compared(summary.answer(&ranges)));
             }
-            None => self.summarize(),
+            (None, Some(ranges)) => {
+                self.question = Some(ranges);
+                self.summarize();
+            }
+            (_, None) => {}
         }
     }
 
@@ -671,38 +428,44 @@ impl Session {
             return;
         }
         if let Mode::Filling { current } = &mut self.outgoing.mode {
-            let (document, after) = match current {
-                Some(document) => (Arc::clone(document), None),
-                None => match self.outgoing.lacking.pop() {
-                    Some((document, theirs)) => {
-                        *current = Some(Arc::clone(&document));
-                        (document, Some(theirs))
-                    }
-                    None => return self.start(self.outgoing.resume),
-                },
+            let next = match current {
+                Some(document) => Some((Arc::clone(document), None)),
+                None => self.outgoing.lacking.pop().map(|(document, theirs)| {
+                    *current = Some(Arc::clone(&document));
+                    (document, Some(theirs))
+                }),
             };
-            self.outgoing.reading = true;
-            let max_bytes = FILL_BYTES;
-            self.output.effects.push(Effect::ReadDocument { document, after, max_bytes });
-        } else if let Mode::Feeding = self.outgoing.mode {
-            if self.outgoing.sent.number < self.outgoing.head.number {
-                self.outgoing.reading = true;
-                let after = self.outgoing.sent.number;
-                self.output.effects.push(Effect::ReadFeed { after, max_bytes: FILL_BYTES });
-            }
-            self.tell_untold();
-            while let Some((token, number)) = self.outgoing.probes.front().copied() {
-                if number > self.outgoing.sent.number {
-                    break;
+            match next {
+                Some((document, after)) => {
+                    self.outgoing.reading = true;
+                    let max_bytes = FILL_BYTES;
+                    self.output.effects.push(Effect::ReadDocument { document, after, max_bytes });
                 }
-                self.outgoing.probes.pop_front();
-                self.output.send(&Message::Reply(token));
+                None => self.start(self.outgoing.resume),
             }
+        }
+        if let Mode::Feeding = self.outgoing.mode {
+            self.pump_feed();
         }
     }
 
-    fn tell_untold(&mut self) {
-        if let Some(advance) = self.outgoing.untold() {
+    fn pump_feed(&mut self) {
+        if self.outgoing.sent.number < self.outgoing.head.number {
+            self.outgoing.reading = true;
+            let after = self.outgoing.sent.number;
+            self.output.effects.push(Effect::ReadFeed { after, max_bytes: FILL_BYTES });
+        }
+        let mut advance = self.outgoing.untold();
+        let sent = self.outgoing.sent.number;
+        while let Some((token, _)) =
+            self.outgoing.probes.pop_front_if(|(_, number)| *number <= sent)
+        {
+            if let Some(advance) = advance.take().or_else(|| self.outgoing.last_untold()) {
+                self.send_advance(advance);
+            }
+            self.output.send(&Message::Reply(token));
+        }
+        if let Some(advance) = advance {
             self.send_advance(advance);
         }
     }
@@ -715,36 +478,37 @@ impl Session {
     fn send_changes(&mut self, changes: &[OutgoingChange], feed: bool, now: Duration) {
         let output = &mut self.output;
         self.outgoing.pack(changes, feed, |outgoing, message, before, bytes| {
-            let frame = output.send(message);
+            let sent = output.send(message);
             if matches!(message, Message::Changes { .. }) {
-                outgoing.sent_changes(frame, before, bytes, now);
+                outgoing.sent_changes(sent, before, bytes, now);
             }
         });
     }
 
-    fn check_goals(&mut self) {
+    fn check_goals(&mut self, now: Duration) {
+        if !matches!(self.outgoing.mode, Mode::Feeding) {
+            return;
+        }
         let acked = self.outgoing.acked();
-        let feeding = matches!(self.outgoing.mode, Mode::Feeding);
         let durable = self.incoming.durable.map(|place| place.number);
-        let durable_frame = self.incoming.durable_frame;
-        let reached = |waiter: &Waiter| {
-            let theirs = match waiter.goal {
-                Goal::Number(number) => durable.is_some_and(|held| held >= number),
-                Goal::Frame(frame) => durable_frame >= frame,
-                Goal::Hello | Goal::Probe { .. } => false,
-            };
-            theirs && feeding && acked >= waiter.own
-        };
-        self.waiters.retain(|waiter| {
-            let done = reached(waiter);
-            if done {
-                self.output.effects.push(Effect::Synced(waiter.id));
+        for who in self.goals.reached(acked, durable, self.incoming.durable_frame) {
+            match who {
+                Who::Caller(id) => self.output.effects.push(Effect::Synced(id)),
+                Who::Trust => {
+                    self.incoming.doubt = None;
+                    self.incoming.gathered.cursor = self.incoming.position;
+                    self.commit_gathered();
+                }
             }
-            !done
-        });
+        }
+        if matches!(self.incoming.doubt, Some(Doubt::Acked(number)) if acked >= number) {
+            self.incoming.doubt = Some(Doubt::Replied);
+            self.goals.add(Who::Trust, 0, Goal::NextProbe);
+            self.ask(now);
+        }
         if let Stage::Open(hello) = &self.stage {
             let current = durable.is_some_and(|held| held >= hello.head.number);
-            if current && feeding && acked >= self.outgoing.head.number {
+            if current && acked >= self.outgoing.head.number {
                 self.set_phase(Phase::Live);
             }
         }

@@ -49,6 +49,12 @@ pub fn decode_hello(frame: &[u8]) -> Result<Hello, SessionError> {
     repliq_core::decode(body).map_err(|_| SessionError::Malformed("a hello that does not decode"))
 }
 
+/// Whether a frame is a hello: no other frame starts with the magic, since no
+/// message has the tag 80.
+pub(crate) fn is_hello(frame: &[u8]) -> bool {
+    frame.starts_with(&MAGIC)
+}
+
 /// Writes a frame.
 #[must_use]
 pub fn encode_frame(number: u64, message: &Message<'_>) -> Bytes {

@@ -1,5 +1,7 @@
 //! The conformance suite on the in-process transport.
 
+#![allow(clippy::unwrap_used)]
+
 use repliq_conformance::transport::TransportHarness;
 use repliq_core::Endpoint;
 use repliq_transport_memory::MemoryTransport;

@@ -1,5 +1,7 @@
 //! The conformance suite on the WebSocket transport, over IPv4 loopback.
 
+#![allow(clippy::unwrap_used)]
+
 use repliq_conformance::transport::TransportHarness;
 use repliq_core::Endpoint;
 use repliq_transport_websocket::WebSocket;

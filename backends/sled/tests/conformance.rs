@@ -1,0 +1,40 @@
+//! The published suite on the sled backend, killed processes included.
+
+use repliq_backend_sled::SledBackend;
+use repliq_conformance::backend::{BackendHarness, Shows};
+use repliq_core::StorageError;
+use std::env;
+use std::process::Command;
+use tempfile::TempDir;
+
+const STORE: &str = "REPLIQ_SLED_STORE";
+
+struct Sled(TempDir);
+
+impl BackendHarness for Sled {
+    type Backend = SledBackend;
+
+    fn open(&self) -> Result<SledBackend, StorageError> {
+        SledBackend::open(self.0.path())
+    }
+
+    fn shows(&self) -> Shows {
+        Shows::Sigkill
+    }
+
+    fn child(&self) -> Option<Command> {
+        let mut command = Command::new(env::current_exe().ok()?);
+        command.args(["--exact", "sigkill_child"]).env(STORE, self.0.path());
+        Some(command)
+    }
+}
+
+repliq_conformance::backend_conformance!(|| Sled(tempfile::tempdir().unwrap()));
+
+/// The process that the suite kills; on its own it has nothing to do.
+#[test]
+fn sigkill_child() {
+    if let Some(path) = env::var_os(STORE) {
+        repliq_conformance::backend::sigkill_child(&SledBackend::open(path).unwrap()).unwrap();
+    }
+}

@@ -1,0 +1,214 @@
+//! Cases with several threads: batches and scans are whole, and nothing is lost
+//! between threads. Writers do a fixed number of commits and readers read until
+//! the writers are done, so no case waits for time to pass.
+
+use super::expect::{all, check, expect_pairs, put, put_keys};
+use crate::backend::{BackendHarness, Stores};
+use crate::{CaseResult, Failure, Rng};
+use repliq_core::{Batch, Pair, StorageBackend};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, mpsc};
+use std::thread::{self, ScopedJoinHandle};
+
+const COMMITS: u64 = 60;
+const READERS: usize = 2;
+
+/// Runs a writer beside readers; each reader reads at least once after the
+/// writer has begun, and once after it is done.
+fn write_and_read(
+    write: impl FnOnce() -> CaseResult + Send,
+    read: impl Fn() -> CaseResult + Sync,
+) -> CaseResult {
+    let (done, begin) = (AtomicBool::new(false), Barrier::new(READERS + 1));
+    thread::scope(|scope| {
+        let reader = || {
+            begin.wait();
+            loop {
+                let last = done.load(Ordering::Acquire);
+                read()?;
+                if last {
+                    return Ok(());
+                }
+            }
+        };
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(reader)).collect();
+        let writer = scope.spawn(|| {
+            begin.wait();
+            write()
+        });
+        let written = join(writer);
+        done.store(true, Ordering::Release);
+        readers.into_iter().map(join).fold(written, Result::and)
+    })
+}
+
+fn join(thread: ScopedJoinHandle<'_, CaseResult>) -> CaseResult {
+    thread.join().unwrap_or_else(|_| Err(Failure::Broken("a call panicked".to_owned())))
+}
+
+pub(crate) fn a_scan_sees_all_of_a_batch_or_nothing<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    let generation = |number: u64| {
+        let mut batch = Batch::new();
+        for key in 0..64_u8 {
+            batch.put([key], number.to_be_bytes());
+        }
+        batch
+    };
+    store.commit(generation(0))?;
+    write_and_read(
+        || Ok((1..=COMMITS).try_for_each(|number| store.commit(generation(number)))?),
+        || {
+            let pairs = all(&store)?;
+            let first = pairs.first().map(|(_, value)| value);
+            let whole = pairs.len() == 64 && pairs.iter().all(|(_, value)| Some(value) == first);
+            check(whole, || "a scan saw a part of a batch".to_owned())
+        },
+    )
+}
+
+pub(crate) fn a_scan_sees_one_committed_state<H: BackendHarness>(
+    stores: &Stores<H>,
+    rng: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    // One token wanders over a store wide enough that a scan in several steps
+    // meets it twice or never.
+    let filler: Vec<Vec<u8>> =
+        (0..400_u16).map(|key| [&key.to_be_bytes()[..], b"f"].concat()).collect();
+    put_keys(&store, &filler.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+    let token = |at: u16| [&at.to_be_bytes()[..], b"token"].concat();
+    put(&store, token(0), "")?;
+    let mut steps = Vec::new();
+    for _ in 0..COMMITS {
+        steps.push(u16::try_from(rng.below(400))?);
+    }
+    write_and_read(
+        || {
+            let mut at = 0;
+            for step in steps {
+                let mut batch = Batch::new();
+                batch.delete(token(at));
+                batch.put(token(step), "");
+                store.commit(batch)?;
+                at = step;
+            }
+            Ok(())
+        },
+        || {
+            let tokens = all(&store)?.iter().filter(|(key, _)| key.ends_with(b"token")).count();
+            check(tokens == 1, || format!("a scan saw {tokens} tokens, there was always one"))
+        },
+    )
+}
+
+/// Runs one writer on each of `threads` threads, all starting together.
+fn writers(threads: u8, write: impl Fn(u8) -> CaseResult + Sync) -> CaseResult {
+    let begin = Barrier::new(threads.into());
+    let (begin, write) = (&begin, &write);
+    thread::scope(|scope| {
+        let spawn = |thread| {
+            scope.spawn(move || {
+                begin.wait();
+                write(thread)
+            })
+        };
+        let threads: Vec<_> = (0..threads).map(spawn).collect();
+        threads.into_iter().map(join).fold(Ok(()), Result::and)
+    })
+}
+
+pub(crate) fn concurrent_commits_all_land<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    writers(8, |thread| {
+        Ok((0..30_u8).try_for_each(|number| put(&store, [thread, number], [number]))?)
+    })?;
+    let pair = |thread, number| (vec![thread, number], vec![number]);
+    let expected: Vec<Pair> =
+        (0..8_u8).flat_map(|thread| (0..30_u8).map(move |number| pair(thread, number))).collect();
+    expect_pairs("after 8 threads wrote 30 keys each", &all(&store)?, &expected)
+}
+
+pub(crate) fn concurrent_batches_apply_one_after_the_other<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    for round in 0..15_u8 {
+        writers(4, |thread| {
+            let mut batch = Batch::new();
+            for key in 0..32_u8 {
+                batch.put([key], [round, thread]);
+            }
+            Ok(store.commit(batch)?)
+        })?;
+        let pairs = all(&store)?;
+        let first = pairs.first().map(|(_, value)| value.as_slice());
+        let whole = pairs.len() == 32 && pairs.iter().all(|(_, value)| Some(&**value) == first);
+        check(whole, || "two batches on the same keys were mixed".to_owned())?;
+        check(first.is_some_and(|value| value.first() == Some(&round)), || {
+            "an older batch came out on top".to_owned()
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn another_thread_sees_what_was_committed<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    let (tell, told) = mpsc::sync_channel::<u64>(0);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            for number in told {
+                let found = store.get(b"key")?.and_then(|value| (*value).try_into().ok());
+                let found = found.map_or(0, u64::from_be_bytes);
+                check(found >= number, || {
+                    format!("commit {number} had returned, a get on another thread saw {found}")
+                })?;
+                let scanned = store.scan(&number.to_be_bytes(), None, 1)?.len();
+                check(scanned == 1, || format!("a scan on another thread misses key {number}"))?;
+            }
+            Ok(())
+        });
+        for number in 1..=COMMITS {
+            let mut batch = Batch::new();
+            batch.put("key", number.to_be_bytes());
+            batch.put(number.to_be_bytes(), "");
+            store.commit(batch)?;
+            if tell.send(number).is_err() {
+                break;
+            }
+        }
+        drop(tell);
+        join(reader)
+    })
+}
+
+pub(crate) fn a_read_during_writes_gives_a_committed_value<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    // A value tells its own length and holds one byte only.
+    let value = |number: u64| {
+        let [.., byte] = number.to_be_bytes();
+        vec![byte; 1 + usize::from(byte) * 200]
+    };
+    put(&store, "key", value(0))?;
+    write_and_read(
+        || Ok((1..=COMMITS).try_for_each(|number| put(&store, "key", value(number * 37)))?),
+        || {
+            let found = store.get(b"key")?.unwrap_or_default();
+            let byte = found.first().copied().unwrap_or_default();
+            check(found == value(byte.into()), || "a get saw a value nobody put".to_owned())
+        },
+    )
+}
