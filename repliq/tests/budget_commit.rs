@@ -48,6 +48,7 @@ async fn one_set_in_a_map_of_100_000_entries_commits_less_than_a_kibibyte() {
     let largest = batches.iter().map(|batch| batch.bytes).max().unwrap();
     assert!(largest < 1024, "a batch of {largest} bytes");
     let mean = batches.iter().map(|batch| batch.bytes).sum::<usize>() / batches.len();
+    println!("largest batch {largest} bytes, mean {mean}");
     assert!(mean < 160, "{mean} bytes a change");
     assert_eq!(backend.take_reads().keys(), 0, "a commit reads nothing back");
 }
@@ -85,6 +86,7 @@ async fn a_group_commit_writes_two_keys_a_change_and_meta_once_a_batch() {
     let batches = backend.take_batches();
     let changes: usize = batches.iter().map(|batch| batch.keys_of(&[0x08])).sum();
     assert_eq!(changes, TASKS);
+    println!("{batches:?}");
     assert!(batches.len() <= 2, "{} batches", batches.len());
     for batch in &batches {
         check_keys(batch);
@@ -124,11 +126,13 @@ async fn opening_a_store_of_10_000_documents_reads_meta_only() {
     backend.take_reads();
     let replica = device(&backend).await;
     let opened = backend.take_reads();
+    println!("{opened:?}");
     assert!(opened.keys() <= 12, "{opened:?}");
     assert!(opened.bytes <= 512, "{opened:?}");
 
     let map: Document<Map> = replica.document("document-5000").await.unwrap();
     assert_eq!(map.read(|m| m.get("title").cloned()).unwrap().as_deref(), Some("a note"));
     let document = backend.take_reads();
+    println!("{document:?}");
     assert!(document.keys() <= 24, "a document reads its own keys only: {document:?}");
 }
