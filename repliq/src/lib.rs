@@ -6,6 +6,10 @@
 //! [`Transport`]). Start with [`Replica::open`], which stands on sled and
 //! WebSocket.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod client;
 mod document;
 mod engine;

@@ -64,7 +64,6 @@ impl Replica {
 
 impl Replica {
     /// Chooses backend and transport.
-    #[must_use]
     pub fn builder() -> Builder<Unset, DefaultTransport> {
         Builder { storage: Unset, transport: DefaultTransport::default(), wall: Millis::now }
     }

@@ -1,5 +1,7 @@
 //! Devices and a relay, over memory and over the defaults.
 
+#![allow(clippy::unwrap_used)]
+
 use repliq::prelude::*;
 use std::time::Duration;
 

@@ -1,45 +1,76 @@
 //! Cases with several threads: batches and scans are whole, and nothing is lost
-//! between threads. Writers do a fixed number of commits and readers read until
-//! the writers are done, so no case waits for time to pass.
+//! between threads. Every thread has a fixed amount of work at least, so no case
+//! waits for time to pass.
 
 use super::expect::{all, check, expect_pairs, put, put_keys};
 use crate::backend::{BackendHarness, Stores};
 use crate::{CaseResult, Failure, Rng};
 use repliq_core::{Batch, Pair, StorageBackend};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread::{self, ScopedJoinHandle};
 
 const COMMITS: u64 = 60;
 const READERS: usize = 2;
+const READS: usize = 60;
 
-/// Runs a writer beside readers; each reader reads at least once after the
-/// writer has begun, and once after it is done.
+/// Calls `write` with 1, 2, 3 and so on beside readers, until each has read
+/// [`READS`] times and [`COMMITS`] writes are done.
 fn write_and_read(
-    write: impl FnOnce() -> CaseResult + Send,
+    mut write: impl FnMut(u64) -> CaseResult + Send,
     read: impl Fn() -> CaseResult + Sync,
 ) -> CaseResult {
-    let (done, begin) = (AtomicBool::new(false), Barrier::new(READERS + 1));
+    let (writing, reading) = (AtomicUsize::new(1), AtomicUsize::new(READERS));
+    let begin = Barrier::new(READERS + 1);
     thread::scope(|scope| {
         let reader = || {
+            let mut reading = Busy(Some(&reading));
             begin.wait();
-            loop {
-                let last = done.load(Ordering::Acquire);
+            let mut reads = 0;
+            while reads < READS || writing.load(Ordering::Acquire) > 0 {
                 read()?;
-                if last {
-                    return Ok(());
+                reads += 1;
+                if reads == READS {
+                    reading.done();
                 }
             }
+            Ok(())
         };
         let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(reader)).collect();
         let writer = scope.spawn(|| {
+            let mut writing = Busy(Some(&writing));
             begin.wait();
-            write()
+            let mut number = 0;
+            while number < COMMITS || reading.load(Ordering::Acquire) > 0 {
+                number += 1;
+                write(number)?;
+                if number == COMMITS {
+                    writing.done();
+                }
+            }
+            Ok(())
         });
         let written = join(writer);
-        done.store(true, Ordering::Release);
         readers.into_iter().map(join).fold(written, Result::and)
     })
+}
+
+/// One of the threads that others wait for, until it has done its share or ends,
+/// by a panic too.
+struct Busy<'a>(Option<&'a AtomicUsize>);
+
+impl Busy<'_> {
+    fn done(&mut self) {
+        if let Some(busy) = self.0.take() {
+            busy.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.done();
+    }
 }
 
 fn join(thread: ScopedJoinHandle<'_, CaseResult>) -> CaseResult {
@@ -60,7 +91,7 @@ pub(crate) fn a_scan_sees_all_of_a_batch_or_nothing<H: BackendHarness>(
     };
     store.commit(generation(0))?;
     write_and_read(
-        || Ok((1..=COMMITS).try_for_each(|number| store.commit(generation(number)))?),
+        |number| Ok(store.commit(generation(number))?),
         || {
             let pairs = all(&store)?;
             let first = pairs.first().map(|(_, value)| value);
@@ -82,21 +113,15 @@ pub(crate) fn a_scan_sees_one_committed_state<H: BackendHarness>(
     put_keys(&store, &filler.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
     let token = |at: u16| [&at.to_be_bytes()[..], b"token"].concat();
     put(&store, token(0), "")?;
-    let mut steps = Vec::new();
-    for _ in 0..COMMITS {
-        steps.push(u16::try_from(rng.below(400))?);
-    }
+    let mut at = 0;
     write_and_read(
-        || {
-            let mut at = 0;
-            for step in steps {
-                let mut batch = Batch::new();
-                batch.delete(token(at));
-                batch.put(token(step), "");
-                store.commit(batch)?;
-                at = step;
-            }
-            Ok(())
+        |_| {
+            let step = u16::try_from(rng.below(400))?;
+            let mut batch = Batch::new();
+            batch.delete(token(at));
+            batch.put(token(step), "");
+            at = step;
+            Ok(store.commit(batch)?)
         },
         || {
             let tokens = all(&store)?.iter().filter(|(key, _)| key.ends_with(b"token")).count();
@@ -204,7 +229,7 @@ pub(crate) fn a_read_during_writes_gives_a_committed_value<H: BackendHarness>(
     };
     put(&store, "key", value(0))?;
     write_and_read(
-        || Ok((1..=COMMITS).try_for_each(|number| put(&store, "key", value(number * 37)))?),
+        |number| Ok(put(&store, "key", value(number * 37))?),
         || {
             let found = store.get(b"key")?.unwrap_or_default();
             let byte = found.first().copied().unwrap_or_default();

@@ -83,9 +83,8 @@ mod prune;
 mod rollback;
 mod world;
 
-use crate::case::{Case, Level, run_case};
+use crate::case::{Case, Level, run_case, run_seed};
 use crate::report::{Outcome, Report};
-use std::hash::{BuildHasher, RandomState};
 
 pub use harness::{CrdtHarness, Edits, FromStrategy, History, Oracle, Said, Suite, strategy};
 
@@ -174,7 +173,7 @@ pub fn cases<H: CrdtHarness>() -> Vec<Case<H>> {
 
 /// Runs every case, each on a fresh harness.
 pub fn run<H: CrdtHarness + Send + 'static>(harness: impl Fn() -> H) -> Report {
-    let seed = seed();
+    let seed = run_seed();
     let cases = cases().iter().map(|case| run_case(case, harness(), seed)).collect();
     Report::new("crdt", cases)
 }
@@ -189,16 +188,10 @@ pub fn check<H: CrdtHarness + Send + 'static>(name: &str, harness: H) {
     let Some(case) = cases.iter().find(|case| case.name == name) else {
         panic!("there is no case `{name}`");
     };
-    let report = run_case(case, harness, seed());
+    let report = run_case(case, harness, run_seed());
     match report.outcome {
         Outcome::Passed => {}
         Outcome::Skipped(why) => println!("{name} is skipped: {why}"),
         Outcome::Failed(why) => panic!("{name} (REPLIQ_SEED={}): {why}", report.seed),
     }
-}
-
-/// `REPLIQ_SEED`, or a seed that differs from run to run.
-fn seed() -> u64 {
-    let given = std::env::var("REPLIQ_SEED").ok().and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| RandomState::new().hash_one(()))
 }

@@ -38,11 +38,10 @@ mod lasting;
 mod listening;
 mod pressure;
 
-use crate::{Case, Failure, Level, Outcome, Report, run_case};
+use crate::{Case, Failure, Level, Outcome, Report, run_case, run_seed};
 use repliq_core::{Endpoint, Transport};
 use std::any::Any;
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// How the suite gets at a transport.
@@ -142,7 +141,7 @@ pub fn cases<H: TransportHarness>() -> Vec<Case<H>> {
 /// Runs every case, each on a fresh harness. The seed is random unless the
 /// environment variable `REPLIQ_SEED` gives one.
 pub fn run<H: TransportHarness>(make: impl Fn() -> H) -> Report {
-    let seed = seed();
+    let seed = run_seed();
     Report::new("transport", cases().iter().map(|case| run_case(case, make(), seed)).collect())
 }
 
@@ -157,7 +156,7 @@ pub fn check<H: TransportHarness>(name: &str, make: impl FnOnce() -> H) {
     let Some(case) = cases.iter().find(|case| case.name == name) else {
         panic!("there is no case {name}");
     };
-    let report = run_case(case, make(), seed());
+    let report = run_case(case, make(), run_seed());
     match report.outcome {
         Outcome::Passed => {}
         Outcome::Skipped(why) => println!("{name} was skipped: {why}"),
@@ -197,11 +196,6 @@ macro_rules! __transport_test {
             $crate::transport::check(stringify!($name), $make);
         }
     };
-}
-
-fn seed() -> u64 {
-    let given = std::env::var("REPLIQ_SEED").ok().and_then(|seed| seed.parse().ok());
-    given.unwrap_or_else(|| RandomState::new().hash_one(()))
 }
 
 /// A runtime per case: what a case leaves behind ends with it.

@@ -57,8 +57,12 @@ fn release(queue: &Queue, spaces: &super::Spaces) {
 }
 
 fn commit(store: &mut Store, view: &View, queue: &Queue, wall: Millis, jobs: Vec<Job>) {
-    let (submissions, waiting): (Vec<Submission>, Vec<(Arc<Space>, usize, Then)>) =
-        jobs.into_iter().map(|job| (job.submission, (job.space, job.bytes, job.then))).unzip();
+    let mut submissions = Vec::with_capacity(jobs.len());
+    let mut waiting = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        submissions.push(job.submission);
+        waiting.push((job.space, job.bytes, job.then));
+    }
     // A backend that panics leaves open what is durable, as one that fails twice.
     let result = catch_unwind(AssertUnwindSafe(|| store.commit(&submissions, wall)));
     match result.unwrap_or(Err(StoreError::Broken)) {

@@ -6,7 +6,7 @@ use crate::store::{
     StoreError, StoreReader,
 };
 use repliq_core::Version;
-use repliq_sync::Position;
+use repliq_sync::{DocumentSummary, Position, Summary};
 use std::sync::Arc;
 
 /// How many entries of a feed are read at once.
@@ -88,17 +88,19 @@ impl View {
     }
 
     /// What is held of every document of a space. The cost follows their number.
-    pub(crate) fn versions(&self, space: &str) -> Result<Vec<(Arc<str>, Version)>, StoreError> {
-        let Some(num) = self.0.space(space) else { return Ok(Vec::new()) };
-        let mut versions = Vec::new();
+    pub(crate) fn summary(&self, space: &str) -> Result<Summary, StoreError> {
+        let Some(num) = self.0.space(space) else { return Ok(Summary::default()) };
+        let mut held = Vec::new();
         let mut after = DocumentNum::default();
         loop {
             let documents = self.0.documents(num, after, DOCUMENTS)?;
-            let Some(last) = documents.last() else { return Ok(versions) };
+            let Some(last) = documents.last() else { return Ok(Summary::new(held)) };
             after = last.num;
             for info in &documents {
-                let version = self.0.heads(num, info.num)?.version();
-                versions.push((Arc::clone(&info.name), version));
+                let heads = self.0.heads(num, info.num)?;
+                let chains = heads.0.values().map(|head| head.chain).collect();
+                let (name, version) = (Arc::clone(&info.name), heads.version());
+                held.push(DocumentSummary { name, version, chains });
             }
         }
     }

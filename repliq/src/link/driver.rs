@@ -11,8 +11,8 @@ use bytes::Bytes;
 use repliq_core::erased::{DynConnection, DynReceiver, DynSender};
 use repliq_core::{ReplicaId, TransportError, TransportErrorKind};
 use repliq_sync::{
-    Arrival, Config, DocumentName, DocumentSummary, Effect, Identified, OutgoingChange, Phase,
-    Position, RefusedChange, Role, Session, SessionError, Summary, Verdict,
+    Arrival, Config, DocumentName, Effect, Identified, OutgoingChange, Phase, Position,
+    RefusedChange, Role, Session, SessionError, Summary, Verdict,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,9 +107,12 @@ async fn write(mut sender: Box<dyn DynSender>, mut frames: mpsc::Receiver<Bytes>
 /// A read of our store that is under way.
 enum Read {
     Feed(JoinHandle<Result<(Vec<store::FeedEntry>, Position), String>>),
-    Document(JoinHandle<Result<(ChangeReader, Vec<OutgoingChange>, bool), String>>),
+    Document(JoinHandle<Result<DocumentRead, String>>),
     Summary(JoinHandle<Result<Summary, String>>, Position),
 }
+
+/// The reader to go on with, what it gave, and whether nothing is left.
+type DocumentRead = (ChangeReader, Vec<OutgoingChange>, bool);
 
 enum Done {
     Feed(Vec<store::FeedEntry>, Position),
@@ -417,11 +420,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         let Some((space, _)) = &self.space else { return };
         let head = space.head();
         let (reader, name) = (self.engine.reader.clone(), Arc::clone(&space.name));
-        let read = move || {
-            let versions = reader.versions(&name).map_err(|error| error.to_string())?;
-            let summary = |(name, version)| DocumentSummary { name, version };
-            Ok(Summary::new(versions.into_iter().map(summary)))
-        };
+        let read = move || reader.summary(&name).map_err(|error| error.to_string());
         self.reads.push(Read::Summary(tokio::task::spawn_blocking(read), head));
     }
 

@@ -174,8 +174,7 @@ impl Stage<'_> {
     }
 
     fn own_replica(&self) -> ReplicaId {
-        let staged = self.staged.identity.map(|identity| identity.replica);
-        staged.unwrap_or_else(|| self.shared.published.read().identity.replica)
+        self.shared.published.read().identity.replica
     }
 
     /// Whether a stamp of the change is too far ahead of the wall time.

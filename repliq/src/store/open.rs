@@ -10,7 +10,7 @@ use super::record::{
 };
 use super::ring::Ring;
 use super::shared::{Published, Replicas, Space};
-use repliq_core::{Batch, ReplicaId, StorageBackend, StorageError};
+use repliq_core::{Batch, Pair, ReplicaId, StorageBackend, StorageError};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub(super) fn open(
 /// As [`open`].
 pub(crate) fn claim_for_named_values(
     backend: &dyn StorageBackend,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+) -> Result<Option<Pair>, StoreError> {
     match backend.get(&key::format())? {
         Some(value) => check_format(&value).map(|()| None),
         None if backend.scan(&[], None, 1)?.is_empty() => {

@@ -9,15 +9,15 @@ use super::heads::{self, Heads};
 use super::key::{self, Family};
 use super::open::document_num;
 use super::record::{
-    DocumentInfo, DocumentNum, DocumentRecord, Epoch, FeedNumber, FeedRecord, LeaseRecord,
-    Position, Record, ReplicaNum, SpaceNum, is_damage,
+    DocumentInfo, DocumentNum, DocumentRecord, Epoch, FeedNumber, FeedRecord, Position, Record,
+    ReplicaNum, SpaceNum, is_damage,
 };
 use super::shared::{Shared, Space};
 use super::snapshot;
 use super::stage::Place;
 use super::submission::{FeedEntry, Snapshot};
 use bytes::Bytes;
-use repliq_core::{Change, Dot, ReplicaId, StorageError, Version};
+use repliq_core::{Change, Dot, StorageError, Version};
 use std::sync::Arc;
 
 /// How many entries of a feed one scan asks for.
@@ -40,6 +40,7 @@ impl StoreReader {
     }
 
     /// All spaces with their names.
+    #[cfg(test)]
     pub(crate) fn spaces(&self) -> Vec<(SpaceNum, String)> {
         let published = self.shared.published.read();
         published.spaces.iter().map(|(num, space)| (*num, space.record.name.clone())).collect()
@@ -322,13 +323,14 @@ impl StoreReader {
     ///
     /// # Errors
     /// As [`StoreReader::feed`].
+    #[cfg(test)]
     pub(crate) fn lease(
         &self,
         space: SpaceNum,
-        replica: ReplicaId,
-    ) -> Result<Option<LeaseRecord>, StoreError> {
+        replica: repliq_core::ReplicaId,
+    ) -> Result<Option<super::LeaseRecord>, StoreError> {
         let value = self.shared.backend.get(&key::lease(space, replica))?;
-        Ok(value.map(|value| LeaseRecord::from_value(&value)).transpose()?)
+        Ok(value.map(|value| super::LeaseRecord::from_value(&value)).transpose()?)
     }
 }
 

@@ -8,8 +8,7 @@ use super::key::{self, Family};
 use super::open::document_num;
 use super::record::{
     DocumentInfo, DocumentNum, DocumentRecord, Epoch, EpochStart, FeedNumber, FeedRecord, Head,
-    IdentityRecord, MAX_EPOCHS, Record, ReplicaNum, SnapshotRecord, SpaceNum, SpaceRecord,
-    is_damage,
+    MAX_EPOCHS, Record, ReplicaNum, SnapshotRecord, SpaceNum, SpaceRecord, is_damage,
 };
 use super::refusal::Refusal;
 use super::shared::{Shared, Space};
@@ -61,7 +60,6 @@ pub(super) struct Staged {
     pub(super) documents: HashMap<Place, StagedDocument>,
     pub(super) names: HashMap<Vec<u8>, DocumentNum>,
     pub(super) entries: Vec<(SpaceNum, FeedEntry)>,
-    pub(super) identity: Option<IdentityRecord>,
     /// The bodies it writes, for what comes later in it.
     bodies: HashMap<Vec<u8>, Bytes>,
 }

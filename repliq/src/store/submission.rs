@@ -23,8 +23,6 @@ pub(crate) enum Submission {
     Cursor { space: Arc<str>, cursor: Cursor },
     /// When a device was last heard of, and what it acknowledged.
     Lease { space: Arc<str>, replica: ReplicaId, lease: LeaseRecord },
-    /// From here on the store goes on under another replica id.
-    Identity { replica: ReplicaId },
 }
 
 /// Changes that came from a peer.
@@ -92,7 +90,7 @@ pub(crate) enum Outcome {
         /// Whether more could be released at once: submit another.
         more: bool,
     },
-    /// Of a snapshot, a cursor, a lease or an identity.
+    /// Of a snapshot, a cursor or a lease.
     Recorded(Result<(), Refusal>),
 }
 

@@ -202,9 +202,6 @@ fn publish(shared: &Shared, memory: &mut Memory, staged: Staged) {
         published.spaces.insert(num, staged.space);
     }
     published.space_names.extend(staged.space_names);
-    if let Some(identity) = staged.identity {
-        published.identity = identity;
-    }
     published.in_flight.clear();
 }
 
@@ -240,13 +237,6 @@ impl Stage<'_> {
                     self.staged.batch.put(key::lease(num, *replica), lease.to_value());
                 });
                 Outcome::Recorded(written)
-            }
-            Submission::Identity { replica } => {
-                let created = self.shared.published.read().identity.created;
-                let identity = IdentityRecord { replica: *replica, created };
-                self.staged.batch.put(key::identity(), identity.to_value());
-                self.staged.identity = Some(identity);
-                Outcome::Recorded(Ok(()))
             }
         })
     }

@@ -10,6 +10,9 @@ use crate::outgoing::{FILL_BYTES, TABLE, TABLE_BYTES, WINDOW_BYTES};
 use bytes::Bytes;
 use repliq_core::{Change, Dot, ReplicaId};
 
+/// Changes of messages up to this size are copied out of them.
+const COPIED: usize = 4 << 10;
+
 /// What was received and is not durable yet.
 #[derive(Default)]
 pub(crate) struct Gathered {
@@ -200,7 +203,14 @@ impl Incoming {
                 (document.clone(), Dot { replica: *replica, seq }, body)
             }
         };
-        let change = Change { dot, body: message.slice_ref(body) };
+        // A transport may hand out small frames as parts of a large buffer, which
+        // would live as long as the change does.
+        let body = if message.len() <= COPIED {
+            Bytes::copy_from_slice(body)
+        } else {
+            message.slice_ref(body)
+        };
+        let change = Change { dot, body };
         let (header, _) =
             change.open().map_err(|_| SessionError::Malformed("a change that does not decode"))?;
         let due = Dot { replica: dot.replica, seq: dot.seq + header.slots };

@@ -25,6 +25,6 @@ pub use message::{
     RefusedChange,
 };
 pub use outgoing::OutgoingChange;
-pub use reconcile::{DocumentSummary, Fingerprint, Prefix, RangeReply, Summary};
+pub use reconcile::{DocumentSummary, Fingerprint, ListedDocument, Prefix, RangeReply, Summary};
 pub use session::Session;
 pub use wire::{Frame, decode_frame, decode_hello, encode_frame, encode_hello};

@@ -4,7 +4,7 @@
 //! left (after Meyer, "Range-Based Set Reconciliation", 2023).
 
 use crate::message::at_most;
-use repliq_core::Version;
+use repliq_core::{Chain, ReplicaId, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +28,10 @@ pub struct Prefix(#[serde(deserialize_with = "at_most::<_, _, KEY_BYTES>")] pub 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Fingerprint(pub [u8; 16]);
 
+/// A document in a list: its name, what is held of it, and the chains as in
+/// [`DocumentSummary::chains`].
+pub type ListedDocument = (String, Version, Vec<Chain>);
+
 /// What a peer holds in a range it was asked about.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -35,7 +39,7 @@ pub enum RangeReply {
     /// The same as the asker.
     Same,
     /// These documents, at these versions.
-    Documents(#[serde(deserialize_with = "at_most::<_, _, LISTED_MOST>")] Vec<(String, Version)>),
+    Documents(#[serde(deserialize_with = "at_most::<_, _, LISTED_MOST>")] Vec<ListedDocument>),
     /// Too many to list: the fingerprints of the range's non-empty parts, by
     /// the next byte of the key.
     Parts(#[serde(deserialize_with = "at_most::<_, _, PARTS>")] Vec<(u8, Fingerprint)>),
@@ -50,6 +54,38 @@ pub struct DocumentSummary {
     pub name: Arc<str>,
     /// What is held of it.
     pub version: Version,
+    /// The chain after the last change that is held of each replica, in the
+    /// order of the version. Two stores that hold different changes under the
+    /// same dots differ here only, so a store that leaves this empty does not
+    /// see such a fork when it compares.
+    pub chains: Vec<Chain>,
+}
+
+impl DocumentSummary {
+    fn heads(&self) -> impl Iterator<Item = (ReplicaId, u64, Option<Chain>)> {
+        let chains = self.chains.iter().copied().map(Some).chain(std::iter::repeat(None));
+        self.version.iter().zip(chains).map(|((id, count), chain)| (id, count, chain))
+    }
+
+    /// What a peer lacks that holds `theirs`.
+    fn lacking(&self, theirs: Option<&ListedDocument>) -> Option<Version> {
+        let Some((_, version, chains)) = theirs else { return Some(Version::default()) };
+        let theirs =
+            Self { name: Arc::clone(&self.name), version: version.clone(), chains: chains.clone() };
+        // What the peer claims beyond that is of no use, but large.
+        let mut held = version.clone();
+        held.meet(&self.version);
+        let chains: BTreeMap<_, _> =
+            theirs.heads().filter_map(|(id, count, chain)| Some((id, (count, chain?)))).collect();
+        for (id, count, chain) in self.heads() {
+            let parted = chains.get(&id).is_some_and(|(n, c)| *n == count && Some(*c) != chain);
+            if parted && chain.is_some() {
+                // The same dots, other changes: sent again, they show the fork.
+                held.set(id, 0);
+            }
+        }
+        (!held.covers(&self.version)).then_some(held)
+    }
 }
 
 struct Item {
@@ -126,7 +162,8 @@ impl Summary {
         if self.fingerprint(prefix) == theirs {
             RangeReply::Same
         } else if prefix.0.len() >= KEY_BYTES || self.is_short(prefix) {
-            let entry = |d: &DocumentSummary| (d.name.to_string(), d.version.clone());
+            let entry =
+                |d: &DocumentSummary| (d.name.to_string(), d.version.clone(), d.chains.clone());
             RangeReply::Documents(self.documents(prefix).map(entry).collect())
         } else {
             RangeReply::Parts(self.parts(prefix).into_iter().collect())
@@ -164,12 +201,11 @@ impl Summary {
             RangeReply::Same => {}
             RangeReply::Later => ask.push(prefix),
             RangeReply::Documents(held) => {
-                let held: BTreeMap<String, Version> = held.into_iter().collect();
+                let held: BTreeMap<&str, &ListedDocument> =
+                    held.iter().map(|listed| (&*listed.0, listed)).collect();
                 for document in self.documents(&prefix) {
-                    let mut theirs = held.get(&*document.name).cloned().unwrap_or_default();
-                    // What the peer claims beyond that is of no use, but large.
-                    theirs.meet(&document.version);
-                    if !theirs.covers(&document.version) {
+                    let theirs = held.get(&*document.name).copied();
+                    if let Some(theirs) = document.lacking(theirs) {
                         lacking.push((Arc::clone(&document.name), theirs));
                     }
                 }
@@ -209,7 +245,7 @@ fn extend(prefix: &Prefix, byte: u8) -> Prefix {
 
 /// About how many bytes a document takes in a list.
 fn listed_bytes(document: &DocumentSummary) -> usize {
-    document.name.len() + 26 * document.version.len()
+    document.name.len() + 34 * document.version.len()
 }
 
 fn key_of(name: &str) -> [u8; KEY_BYTES] {
@@ -219,6 +255,7 @@ fn key_of(name: &str) -> [u8; KEY_BYTES] {
 fn leaf(item: &Item) -> u128 {
     let mut bytes = item.key.to_vec();
     repliq_core::encode_into(&item.document.version, &mut bytes);
+    repliq_core::encode_into(&item.document.chains, &mut bytes);
     u128::from_be_bytes(hash(&bytes))
 }
 
@@ -232,12 +269,12 @@ fn hash(bytes: &[u8]) -> [u8; KEY_BYTES] {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use repliq_core::ReplicaId;
 
     fn summary(documents: &BTreeMap<u16, u64>) -> Summary {
         Summary::new(documents.iter().map(|(name, count)| DocumentSummary {
             name: name.to_string().into(),
             version: [(ReplicaId::from_bytes([1; 16]), *count)].into_iter().collect(),
+            chains: vec![Chain::START],
         }))
     }
 

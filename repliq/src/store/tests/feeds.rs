@@ -21,7 +21,8 @@ fn a_page_of_a_long_feed_reads_only_that_page() {
         let page = reader.feed(num, FeedNumber(after), 1 << 20, 7).unwrap();
         let numbers: Vec<u64> = page.iter().map(|entry| entry.n.0).collect();
         assert_eq!(numbers, (after + 1..=after + 7).collect::<Vec<_>>());
-        assert!(backend.touched() <= 7 + 7 + 1, "after {after}");
+        let touched = backend.touched();
+        assert!((7 + 7..=7 + 7 + 1).contains(&touched), "after {after}: {touched}");
     }
     backend.touched();
     assert_eq!(reader.feed(num, FeedNumber(19_990), 1 << 20, 100).unwrap().len(), 10);

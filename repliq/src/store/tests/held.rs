@@ -104,6 +104,9 @@ fn the_number_of_held_changes_is_bounded() {
     assert!(verdicts[..limit].iter().all(|verdict| *verdict == Verdict::Held));
     assert_eq!(refused(&verdicts[limit]), &Refusal::HeldFull);
     assert_eq!(bring(&mut store, Skew::Hold, &[Pen::new(2).write(b"x")]), [applied(1)]);
+    while release(&mut store, Millis(LATER)).1 {}
+    let again: Vec<_> = changes[limit..].iter().cloned().chain([pen.at(LATER)]).collect();
+    assert_eq!(bring(&mut store, Skew::Hold, &again), [Verdict::Held, Verdict::Held]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 use super::*;
+use crate::store::cache::Cache;
 use crate::store::causal::Ready;
+use crate::store::heads::Appetite;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -124,7 +126,7 @@ proptest! {
             let heads = forgets.reader().heads(num, info.num).unwrap();
             let mut naive = Heads::default();
             for change in all_changes(&remembers, &info.name, &Version::new(), 1000) {
-                let head = Head { next: end(&change), chain: change.chain_after() };
+                let head = super::super::record::Head { next: end(&change), chain: change.chain_after() };
                 naive.0.insert(change.replica(), head);
             }
             prop_assert_eq!(heads, naive);
@@ -191,4 +193,34 @@ fn a_line_is_looked_at_again_only_when_what_it_waits_for_is_there() {
     assert_eq!((ready.next(), ready.next()), (Some(2), None));
     ready.advanced(3, 5);
     assert_eq!((ready.next(), ready.next()), (Some(1), None));
+}
+
+#[test]
+fn a_cache_is_bounded_and_never_gives_back_what_was_replaced_or_taken() {
+    let mut cache = Cache::new(4);
+    for round in 0..50 {
+        cache.insert(round % 7, round);
+        assert_eq!(cache.get(&(round % 7)), Some(round));
+        let held = (0..7).filter(|key| cache.get(key).is_some()).count();
+        assert!(held <= 5, "{held} are held");
+        cache.insert(round % 3, round);
+        assert_eq!(cache.take(&(round % 3)), Some(round));
+        assert_eq!(cache.take(&(round % 3)), None);
+    }
+}
+
+#[test]
+fn scans_of_large_bodies_ask_for_few_and_scans_of_small_ones_for_many() {
+    let scans = |body: usize| {
+        let mut appetite = Appetite::SMALL;
+        let mut limits = Vec::new();
+        for _ in 0..6 {
+            limits.push(appetite.limit());
+            appetite = appetite.after(appetite.limit() * body);
+        }
+        limits
+    };
+    assert_eq!(scans(100), [1, 4, 16, 64, 64, 64]);
+    assert_eq!(scans(16 << 20), [1; 6]);
+    assert!(scans(100_000).iter().all(|limit| *limit <= 4));
 }

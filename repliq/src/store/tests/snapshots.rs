@@ -1,4 +1,8 @@
 use super::*;
+use parking_lot::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
+use std::time::Duration;
 
 fn snapshot(version: &[(ReplicaId, u64)], bytes: Vec<u8>) -> Submission {
     let version: Version = version.iter().copied().collect();
@@ -51,19 +55,21 @@ fn a_reader_waits_for_a_snapshot_of_changes_that_are_not_durable_yet() {
     store.commit(&[local("d", pen.write(b"x"))], WALL).unwrap();
     store.commit(&[snapshot(&[(own(), 1)], vec![1; 70_000])], WALL).unwrap();
     let (num, doc, reader) = (space(&store), document(&store, "d"), store.reader());
-    let (tell, told) = std::sync::mpsc::channel();
-    let watched = backend.clone();
+    let (tell, told) = mpsc::channel();
+    let told = Arc::new(Mutex::new(told));
+    let (watched, early) = (backend.clone(), told.clone());
     *backend.under_way.lock() = Some(Box::new(move || {
-        // The reader starts while the commit is under way, and must not end in it.
-        watched.touched();
         let (reader, tell) = (reader.clone(), tell.clone());
-        std::thread::spawn(move || tell.send(reader.snapshot(num, doc).unwrap()).unwrap());
-        while watched.gets.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+        watched.touched();
+        std::thread::spawn(move || tell.send(reader.snapshot(num, doc).unwrap()));
+        while watched.gets.load(Relaxed) == 0 {
             std::thread::yield_now();
         }
+        let answer = early.lock().recv_timeout(Duration::from_millis(30));
+        assert!(answer.is_err(), "the reader did not wait: {answer:?}");
     }));
     let batch = [local("d", pen.write(b"y")), snapshot(&[(own(), 2)], vec![2; 70_000])];
     store.commit(&batch, WALL).unwrap();
-    let seen = told.recv().unwrap().unwrap();
+    let seen = told.lock().recv().unwrap().unwrap();
     assert_eq!((seen.version.get(own()), &seen.bytes[..]), (2, &[2; 70_000][..]));
 }

@@ -10,7 +10,10 @@
 
 mod costs;
 mod faults;
+mod hostile;
+mod promises;
 mod random;
 mod store;
 mod tap;
+mod vectors;
 mod world;

@@ -105,7 +105,8 @@ impl Store {
     }
 
     pub(crate) fn covers(&self, versions: &BTreeMap<Arc<str>, Version>) -> bool {
-        versions.iter().all(|(name, version)| self.version(name).covers(version))
+        let held = |name| self.durable.documents.get(name).map(|document| &document.version);
+        versions.iter().all(|(name, version)| held(name).is_some_and(|held| held.covers(version)))
     }
 
     /// Every change of a document, by slot, whatever order it came in.
@@ -252,8 +253,11 @@ impl Store {
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        let versions = self.versions();
-        Summary::new(versions.into_iter().map(|(name, version)| DocumentSummary { name, version }))
+        Summary::new(self.durable.documents.iter().map(|(name, held)| DocumentSummary {
+            name: Arc::clone(name),
+            version: held.version.clone(),
+            chains: held.chains.values().copied().collect(),
+        }))
     }
 
     /// What `held` lacks of a document, from `start` on.

@@ -18,12 +18,15 @@ pub(crate) struct Tap {
     pub(crate) largest: usize,
     /// The length of every frame that carried changes.
     pub(crate) change_frames: Vec<usize>,
+    /// The length of every frame.
+    pub(crate) lengths: Vec<usize>,
 }
 
 impl Tap {
     /// Reads a frame; gives the frame an ack in it acknowledges.
     pub(crate) fn read(&mut self, frame: &[u8]) -> Option<u64> {
         self.frames += 1;
+        self.lengths.push(frame.len());
         self.bytes += frame.len();
         self.largest = self.largest.max(frame.len());
         if frame.starts_with(b"RPLQ") {

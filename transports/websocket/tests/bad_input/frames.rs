@@ -182,3 +182,15 @@ async fn a_send_that_waits_for_a_silent_peer_is_lost_in_time() {
     let error = soon("giving up", flooding).await;
     assert_eq!(error.kind, TransportErrorKind::Lost, "{error}");
 }
+
+/// Otherwise the peer's close, which stands behind its frames, would never be
+/// seen, and both would wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_to_a_dropped_receiver_is_thrown_away() {
+    let (mut raw, accepted) = raw_client(&WebSocket::new()).await;
+    drop(accepted.receiver);
+    let frame = frame(FINAL | BINARY, &[5; 500_000]);
+    for _ in 0..60 {
+        soon("writing to a dropped receiver", raw.write_all(&frame)).await.unwrap();
+    }
+}

@@ -1,0 +1,123 @@
+//! The commands, each one function: what it does to the notes and what it prints.
+//!
+//! They promise that what is printed as done is durable. They never print the
+//! control characters of a title, which another device may have chosen.
+
+use crate::error::AppError;
+use crate::export::{Exported, export};
+use crate::import::{Imported, import};
+use crate::note::Note;
+use crate::notebook::Notebook;
+use crate::options::{Command, Options};
+use crate::{demo, server, signal, sync};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write;
+use std::path::Path;
+
+/// How much of an id is shown; [`Notebook::find`] takes any part that is unique.
+const SHOWN_ID: usize = 8;
+
+/// Runs a command.
+pub(crate) async fn run(Options { data_dir, command }: Options) -> Result<(), AppError> {
+    match command {
+        Command::Server { addr } => return server::run(&data_dir, addr).await,
+        Command::Demo { dir } => return demo::run(dir.as_deref()).await,
+        _ => {}
+    }
+    let book = Notebook::open(&data_dir).await?;
+    let result = on(&book, command).await;
+    book.close().await;
+    result
+}
+
+async fn on(book: &Notebook, command: Command) -> Result<(), AppError> {
+    match command {
+        Command::Add { title, body } => {
+            say(&format!("Added {}", book.add(Note::new(&title, &body)).await?))
+        }
+        Command::List => {
+            list(book.all()?, "No notes yet: add one, or sync with a device that has some")
+        }
+        Command::Show { id } => show(&book.find(&id)?),
+        Command::Edit { id, title, body } => {
+            let change = |note: &mut Note| {
+                note.title = title.unwrap_or_else(|| std::mem::take(&mut note.title));
+                note.body = body.unwrap_or_else(|| std::mem::take(&mut note.body));
+            };
+            say(&format!("Changed {}", book.edit(&id, change).await?))
+        }
+        Command::Remove { id } => say(&format!("Removed {}", book.remove(&id).await?)),
+        Command::Search { text } => {
+            let found = book.all()?.into_iter().filter(|(_, note)| note.mentions(&text));
+            list(found, "No note holds that")
+        }
+        Command::Import { dir } => import_folder(book, &dir).await,
+        Command::Export { dir, overwrite } => {
+            let Exported { written, unchanged } = export(&book.all()?, &dir, overwrite)?;
+            say(&format!("{written} files written, {unchanged} were there already"))
+        }
+        Command::Sync { url, timeout } => sync::once(book, &url, timeout).await,
+        Command::Watch { url } => sync::watch(book, &url).await,
+        Command::Server { .. } | Command::Demo { .. } => Ok(()),
+    }
+}
+
+/// Prints a line.
+pub(crate) fn say(line: &str) -> Result<(), AppError> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+/// The part of an id that is shown.
+pub(crate) fn short(id: &str) -> String {
+    one_line(&id.chars().take(SHOWN_ID).collect::<String>())
+}
+
+/// A text as one line without control characters.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn list(notes: impl IntoIterator<Item = (String, Note)>, if_none: &str) -> Result<(), AppError> {
+    let line = |(id, note): (String, Note)| (one_line(&note.title), short(&id));
+    let mut lines: Vec<_> = notes.into_iter().map(line).collect();
+    lines.sort();
+    if lines.is_empty() {
+        return say(if_none);
+    }
+    lines.into_iter().try_for_each(|(title, id)| say(&format!("{id}  {title}")))
+}
+
+fn show((id, note): &(String, Note)) -> Result<(), AppError> {
+    say(&format!("Id     {}\nTitle  {}", one_line(id), one_line(&note.title)))?;
+    if let Some(source) = &note.source {
+        say(&format!("File   {}", one_line(&source.path)))?;
+    }
+    say(&format!("\n{}", note.body))
+}
+
+async fn import_folder(book: &Notebook, folder: &Path) -> Result<(), AppError> {
+    let stop = signal::stop_flag()?;
+    let bar = progress_bar();
+    let done = import(book, folder, &stop, |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        if bar.is_hidden() { say(&format!("{done} of {total} files")) } else { Ok(()) }
+    });
+    let imported = done.await;
+    bar.finish_and_clear();
+    let Imported { added, updated, unchanged, others, problems, .. } = imported?;
+    say(&format!("{added} notes added, {updated} updated, {unchanged} unchanged"))?;
+    if others > 0 {
+        say(&format!("{others} files left alone: hidden, or no Markdown"))?;
+    }
+    for problem in &problems {
+        writeln!(std::io::stderr(), "notes-app: not imported: {problem}")?;
+    }
+    if problems.is_empty() { Ok(()) } else { Err(AppError::NotAllImported(problems.len())) }
+}
+
+/// A bar on the terminal, if there is one.
+pub(crate) fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} files");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

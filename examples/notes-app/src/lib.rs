@@ -1,1 +1,0 @@
-//! Example: notes that sync.

@@ -1,0 +1,167 @@
+//! What every program that serves a relay promises.
+
+use crate::process::{PATIENCE, Process};
+use crate::serve;
+use repliq::prelude::*;
+use std::net::TcpListener;
+use std::path::Path;
+use tempfile::{TempDir, tempdir};
+use tokio::time::timeout;
+
+type Texts = LwwMap<u32, String>;
+
+struct Device {
+    replica: Replica,
+    texts: Document<Texts>,
+    _data: TempDir,
+}
+
+impl Device {
+    async fn new() -> Self {
+        let data = tempdir().unwrap();
+        let replica = Replica::open(data.path().join("device")).await.unwrap();
+        let texts = replica.document("texts").await.unwrap();
+        Self { replica, texts, _data: data }
+    }
+
+    async fn set(&self, key: u32, text: String) {
+        self.texts.update(|texts| texts.set(key, text)).await.unwrap();
+    }
+
+    async fn sync(&self, url: &str) {
+        let link = self.replica.sync(url).await.unwrap();
+        timeout(PATIENCE, link.synced()).await.unwrap().unwrap();
+        link.close().await;
+    }
+
+    fn count(&self) -> usize {
+        self.texts.read(|texts| texts.len()).unwrap()
+    }
+}
+
+fn start(data: &Path) -> (Process, String) {
+    let mut relay = Process::start(&mut serve("ws://127.0.0.1:0", data));
+    let endpoint = relay.endpoint();
+    (relay, endpoint)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acked_survives_kill_9() {
+    let data = tempdir().unwrap();
+    let (relay, url) = start(data.path());
+    let (writer, reader) = (Device::new().await, Device::new().await);
+    writer.set(1, "acked".into()).await;
+    writer.sync(&url).await;
+    drop(relay);
+
+    let (_relay, url) = start(data.path());
+    reader.sync(&url).await;
+    assert_eq!(reader.count(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_and_sigterm_close_it_in_order() {
+    let data = tempdir().unwrap();
+    let device = Device::new().await;
+    for (key, signal) in (0..).zip(["INT", "TERM"]) {
+        let (relay, url) = start(data.path());
+        device.set(key, signal.into()).await;
+        let link = device.replica.sync(&url).await.unwrap();
+        timeout(PATIENCE, link.synced()).await.unwrap().unwrap();
+        relay.signal(signal);
+        relay.ended().went_well();
+    }
+    let (_relay, url) = start(data.path());
+    let reader = Device::new().await;
+    reader.sync(&url).await;
+    assert_eq!(reader.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_arrives_though_it_is_killed_while_a_device_syncs() {
+    let data = tempdir().unwrap();
+    let (relay, url) = start(data.path());
+    let device = Device::new().await;
+    for key in 0..40 {
+        device.set(key, "long ".repeat(20_000)).await;
+    }
+    let link = device.replica.sync(&url).await.unwrap();
+    let mut status = link.watch_status();
+    let syncing =
+        status.wait_for(|status| matches!(status, LinkStatus::Syncing | LinkStatus::Live));
+    drop(timeout(PATIENCE, syncing).await.unwrap().unwrap());
+    drop(relay);
+
+    let mut relay = Process::start(&mut serve(&url, data.path()));
+    assert_eq!(relay.endpoint(), url);
+    timeout(PATIENCE, link.synced()).await.unwrap().unwrap();
+    let reader = Device::new().await;
+    reader.sync(&url).await;
+    assert_eq!(reader.count(), 40);
+}
+
+#[test]
+fn a_port_in_use_is_one_line_that_says_what_to_do() {
+    let data = tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", taken.local_addr().unwrap());
+    let complaint = Process::start(&mut serve(&url, data.path())).ended().complaint();
+    assert!(complaint.contains("in use") && complaint.contains("another port"), "{complaint}");
+    assert!(complaint.contains(&url), "{complaint}");
+}
+
+#[test]
+fn a_url_that_is_none_is_one_line_that_says_how_to_write_one() {
+    let data = tempdir().unwrap();
+    for url in ["127.0.0.1:0", "http://127.0.0.1:0", "ws://"] {
+        let complaint = Process::start(&mut serve(url, data.path())).ended().complaint();
+        assert!(complaint.contains("ws"), "{complaint}");
+    }
+}
+
+#[test]
+fn data_in_use_is_one_line_that_says_what_to_do() {
+    let data = tempdir().unwrap();
+    let (_relay, _) = start(data.path());
+    let second = Process::start(&mut serve("ws://127.0.0.1:0", data.path()));
+    let complaint = second.ended().complaint();
+    assert!(complaint.contains("in use"), "{complaint}");
+    assert!(complaint.contains(&*data.path().to_string_lossy()), "{complaint}");
+}
+
+#[test]
+fn a_directory_that_is_no_store_is_left_as_it_is() {
+    let data = tempdir().unwrap();
+    std::fs::write(data.path().join("diary.txt"), "mine").unwrap();
+    let relay = Process::start(&mut serve("ws://127.0.0.1:0", data.path()));
+    let complaint = relay.ended().complaint();
+    assert!(complaint.contains("no store") && complaint.contains("choose"), "{complaint}");
+    let left: Vec<_> = std::fs::read_dir(data.path()).unwrap().collect();
+    assert_eq!(left.len(), 1);
+}
+
+#[test]
+fn data_of_a_newer_format_is_left_as_it_is() {
+    let data = tempdir().unwrap();
+    drop(start(data.path()));
+    // The last byte of the format number; see STORAGE.md.
+    let marker = data.path().join("repliq-sled");
+    let mut bytes = std::fs::read(&marker).unwrap();
+    bytes[15] += 1;
+    std::fs::write(&marker, &bytes).unwrap();
+    let relay = Process::start(&mut serve("ws://127.0.0.1:0", data.path()));
+    let complaint = relay.ended().complaint();
+    assert!(complaint.contains("update"), "{complaint}");
+    assert_eq!(std::fs::read(&marker).unwrap(), bytes);
+}
+
+#[test]
+fn a_silent_connection_does_not_keep_it_from_ending() {
+    let data = tempdir().unwrap();
+    let (relay, url) = start(data.path());
+    let address = url.strip_prefix("ws://").unwrap();
+    let _silent = std::net::TcpStream::connect(address).unwrap();
+    relay.signal("TERM");
+    relay.ended().went_well();
+}

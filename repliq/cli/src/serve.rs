@@ -1,0 +1,56 @@
+//! `repliq serve`: a relay as a process.
+//!
+//! It promises that what it has acknowledged is on its disk, that it says where
+//! it listens as soon as it does, and that it closes in order when it is asked
+//! to stop. It never looks into the data it keeps.
+
+use crate::signal;
+use clap::Args;
+use repliq::prelude::*;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Runs a relay: devices meet at it, and it keeps their changes for devices that come later
+///
+/// The relay stores every change it is sent before it acknowledges it, so stopping it in any way, kill -9 included,
+/// loses nothing that was acknowledged. It knows no data types: one relay serves any apps. Ctrl-C or SIGTERM stops it.
+///
+/// Example: repliq serve --listen ws://0.0.0.0:8080 --data /var/lib/repliq
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Where to listen, as a URL; port 0 picks a free port, and the first line printed says which
+    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8080")]
+    listen: String,
+    /// The directory to keep the data in; it is created, and is used by one process at a time
+    #[arg(long, value_name = "DIR", default_value = "./repliq-relay")]
+    data: PathBuf,
+}
+
+/// Why the relay does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error("the data in {} cannot be opened: {why}", data.display())]
+    Open { data: PathBuf, why: repliq::Error },
+    #[error("cannot listen at {listen}: {why}")]
+    Listen { listen: String, why: repliq::Error },
+    #[error("the terminal cannot be used: {0}")]
+    Terminal(#[from] std::io::Error),
+}
+
+/// Serves until the process is asked to stop.
+pub(crate) async fn run(Options { listen, data }: Options) -> Result<(), ServeError> {
+    let stop = signal::stop()?;
+    let relay = match SledBackend::open(&data) {
+        Ok(backend) => Relay::open(backend).await,
+        Err(error) => Err(error.into()),
+    };
+    let relay = relay.map_err(|why| ServeError::Open { data: data.clone(), why })?;
+    let endpoint = relay
+        .listen(WebSocket::new(), &listen)
+        .await
+        .map_err(|why| ServeError::Listen { listen, why })?;
+    writeln!(std::io::stdout(), "Relay at {endpoint}, data in {}", data.display())?;
+    stop.await;
+    relay.close().await;
+    Ok(())
+}
