@@ -20,19 +20,16 @@ pub(crate) async fn run(table: &mut Table) {
         together.push(micros(one_task(&map).await));
         spawned.push(micros(task_each(&map).await));
     }
-    let (together, spawned) = (median(together), median(spawned));
-    table.target(
-        "100,000 `update`s of one key in flight, memory backend, polled by one task",
-        &format!("{together:.2} us each"),
-        "< 3 us",
-        together < 3.0,
-    );
-    table.target(
-        "... a spawned task each",
-        &format!("{spawned:.2} us each"),
-        "< 3 us",
-        spawned < 3.0,
-    );
+    for (how, micros) in [("polled by one task", together), ("a spawned task each", spawned)] {
+        let best = micros.iter().copied().fold(f64::INFINITY, f64::min);
+        let median = median(micros);
+        table.target(
+            &format!("100,000 `update`s of one key in flight, memory backend, {how}"),
+            &format!("{median:.2} us each, {best:.2} in the best round"),
+            "< 3 us",
+            median < 3.0,
+        );
+    }
 }
 
 fn micros(took: Duration) -> f64 {
