@@ -137,7 +137,7 @@ impl<K: Hash + Eq, E> Keyed<K, E> {
 
     /// Makes room for `keys` more keys.
     pub(crate) fn reserve(&mut self, keys: usize) {
-        self.slots.reserve(keys);
+        self.slots.reserve_exact(keys);
         let wanted = self.table.len().saturating_add(keys);
         if wanted > self.table.capacity() {
             self.grow(wanted);

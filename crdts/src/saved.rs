@@ -15,7 +15,8 @@ use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
 
-/// How many slots are reserved on the word of a length alone.
+/// How many slots are reserved on the word of a length alone. After that as many
+/// as were read, so that a true length leaves no slot unused.
 const RESERVED: usize = 1 << 12;
 
 type Row<K, T> = (K, u32, u64, u64, T);
@@ -161,10 +162,17 @@ where
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Self::Value, A::Error> {
         let mut state = Lww::default();
-        state.reserve(rows.size_hint().unwrap_or(0).min(RESERVED));
+        let mut expected = rows.size_hint().unwrap_or(0);
+        let mut reserved = 0;
         let mut used = vec![false; self.replicas.len()];
         let mut smallest = u64::MAX;
         while let Some((key, index, seq, later, content)) = rows.next_element::<Row<K, T>>()? {
+            if reserved == 0 {
+                reserved = expected.min(state.keyed.len().max(RESERVED));
+                state.reserve(reserved);
+                expected -= reserved;
+            }
+            reserved = reserved.saturating_sub(1);
             let replica = self.replicas.get(index as usize).copied();
             let replica = replica.ok_or_else(|| A::Error::custom("a replica id is missing"))?;
             let hlc = self.earliest.checked_add(later).map(Hlc);

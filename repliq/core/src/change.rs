@@ -110,6 +110,15 @@ impl Change {
         Ok((header, payload))
     }
 
+    /// How many slots the change says it takes, without looking at the rest of
+    /// its header: enough for a change that was opened before.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the body does not start with a number.
+    pub fn slots(&self) -> Result<u64, DecodeError> {
+        Ok(decode_prefix(&self.body)?.0)
+    }
+
     /// The chain after this change.
     #[must_use]
     pub fn chain_after(&self) -> Chain {
@@ -159,6 +168,7 @@ mod tests {
         let (header, payload) = change.open().unwrap();
         assert_eq!(payload, b"payload");
         assert_eq!(header.hlc, Hlc(7 << 16));
+        assert_eq!(change.slots(), Ok(header.slots));
         assert_eq!(header.deps.get(ReplicaId::from_bytes([2; 16])), 300);
         assert_eq!(change.body.len(), 1 + 8 + 8 + 1 + 18 + 1 + 7);
     }

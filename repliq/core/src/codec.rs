@@ -41,13 +41,16 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     *out = postcard::to_extend(value, taken).expect("the type's Serialize must not fail");
 }
 
+/// Most of what is encoded fits in here, without growing on the way.
+const USUAL_BYTES: usize = 32;
+
 /// The encoding of `value`.
 ///
 /// # Panics
 /// As [`encode_into`].
 #[must_use]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(USUAL_BYTES);
     encode_into(value, &mut out);
     out
 }

@@ -24,6 +24,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
+/// Most transactions fit in here, without growing on the way.
+const USUAL_PAYLOAD: usize = 64;
+
 /// An op of at most this many bytes is not decoded again to be sure that it can
 /// be: a type that reads deeper than it writes does not get far in so few.
 const SURELY_SHALLOW: usize = repliq_core::MAX_NESTING / 2;
@@ -150,7 +153,12 @@ impl<C: Crdt> DocumentCore<C> {
 
         let replica = self.engine.replica;
         let mut effects = Effects::new(!state.subscribers.is_empty(), true);
-        let log = Log { engine: &self.engine, clock: None, first: Hlc(0), payload: Vec::new() };
+        let log = Log {
+            engine: &self.engine,
+            clock: None,
+            first: Hlc(0),
+            payload: Vec::with_capacity(USUAL_PAYLOAD),
+        };
         let next = Dot { replica, seq: state.mark.seq };
         let mut transaction = Transaction::new(&mut state.value, next, &mut effects, log);
         let outcome = {

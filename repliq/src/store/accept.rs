@@ -93,13 +93,19 @@ impl Stage<'_> {
         match self.judge(place, change, &header, peer)? {
             Judgement::Known(verdict) => Ok(verdict),
             Judgement::Apply => {
-                let place = self.make(space, document, kind)?;
+                let place = match place {
+                    Some(place) => place,
+                    None => self.make(space, document, kind)?,
+                };
                 let origin = self.origin(peer.map(|(from, _)| from))?;
                 Ok(Verdict::Applied(self.apply(place, change, &header, origin)?.n))
             }
             Judgement::Hold => {
                 self.room_to_hold(space, change)?;
-                let place = self.make(space, document, kind)?;
+                let place = match place {
+                    Some(place) => place,
+                    None => self.make(space, document, kind)?,
+                };
                 let origin = self.origin(peer.map(|(from, _)| from))?;
                 self.hold(place, change, &header, origin)?;
                 Ok(Verdict::Held)
@@ -167,7 +173,7 @@ impl Stage<'_> {
         let Some((space, document)) = place else { return Ok(false) };
         let Some(replica) = self.replica_num(change.replica()) else { return Ok(false) };
         let key = key::log(space, document, replica, change.dot.seq);
-        if let Some(body) = self.staged_body(&key) {
+        if let Some(body) = self.staged_value(&key) {
             return Ok(body == change.body);
         }
         Ok(self.shared.backend.get(&key)?.is_some_and(|body| body == change.body))

@@ -2,8 +2,8 @@
 //! what is used moves to the young one, and when that is full, the old one is
 //! dropped as a whole. Dropping never loses anything: all of it can be read again.
 
+use super::HashMap;
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
 
 /// At most `capacity` entries, the recently used ones among them.
@@ -15,7 +15,7 @@ pub(super) struct Cache<K, V> {
 
 impl<K: Eq + Hash, V> Cache<K, V> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), capacity }
+        Self { young: HashMap::default(), old: HashMap::default(), capacity }
     }
 
     pub(super) fn insert(&mut self, key: K, value: V) {

@@ -3,7 +3,8 @@
 //! exactly that was given out, so the work follows the changes and not their
 //! square. It reads nothing and holds no change.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use super::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
 
 /// Lines of changes, ready or waiting.
@@ -16,7 +17,7 @@ pub(super) struct Ready<K> {
 impl<K: Copy + Eq + Hash> Ready<K> {
     /// All lines, each to be looked at once.
     pub(super) fn new(lines: impl IntoIterator<Item = K>) -> Self {
-        Self { queue: lines.into_iter().collect(), waiting: HashMap::new() }
+        Self { queue: lines.into_iter().collect(), waiting: HashMap::default() }
     }
 
     /// The next line to look at. It is not looked at again, unless one of

@@ -146,13 +146,13 @@ impl Stage<'_> {
     }
 
     fn read_held(
-        &self,
+        &mut self,
         (space, document): Place,
         replica: ReplicaNum,
         seq: u64,
     ) -> Result<Option<(u64, Bytes)>, Stop> {
         let key = key::held(space, document, replica, seq);
-        let value = match self.staged_body(&key) {
+        let value = match self.staged_value(&key) {
             Some(value) => Some(value.to_vec()),
             None => self.shared.backend.get(&key)?,
         };
@@ -190,7 +190,7 @@ impl Stage<'_> {
         }
         let key = key::held(space, document, replica, change.dot.seq);
         let value = held_value(origin.num, &change.body);
-        self.put_body(key, value.clone(), value.into());
+        self.staged.batch.put(key, value);
         let staged = self.space(space)?;
         staged.space.record.held.changes += 1;
         staged.space.record.held.bytes += change.body.len() as u64;

@@ -25,6 +25,10 @@ mod submission;
 mod tests;
 mod writer;
 
+/// Fast, and seeded at random: names and replica ids come from peers, who must
+/// not be able to choose ones that collide.
+type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
 pub(crate) use changes::ChangeReader;
 pub use error::StoreError;
 pub(crate) use heads::Heads;

@@ -2,6 +2,7 @@
 //! It reads families 00 to 05 and nothing of any document, so its cost follows
 //! the spaces and replicas. It writes only what makes a new store one.
 
+use super::HashMap;
 use super::error::{StoreError, damaged};
 use super::key::{self, Family};
 use super::record::{
@@ -11,7 +12,7 @@ use super::record::{
 use super::ring::Ring;
 use super::shared::{Published, Replicas, Space};
 use repliq_core::{Batch, Pair, ReplicaId, StorageBackend, StorageError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many pairs of meta one scan asks for.
@@ -38,9 +39,9 @@ pub(super) fn open(
         identity,
         replicas: replicas(backend)?,
         spaces: spaces(backend)?,
-        space_names: HashMap::new(),
+        space_names: HashMap::default(),
         ring: Ring::default(),
-        in_flight: HashMap::new(),
+        in_flight: HashMap::default(),
         broken: false,
     };
     for (num, space) in &published.spaces {

@@ -2,9 +2,10 @@
 //! sessions without reading it back. It holds at most a mebibyte over all spaces
 //! together, the newest entries, each space's without a hole. It never reads.
 
+use super::HashMap;
 use super::record::{FeedNumber, SpaceNum};
 use super::submission::FeedEntry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// How much the ring holds, in bytes.
 const RING_BYTES: usize = 1 << 20;

@@ -3,6 +3,7 @@
 //! commit writes is listed in `in_flight`, and taken out of what readers find.
 //! Its locks are held for moments, never while the backend works.
 
+use super::HashMap;
 use super::cache::Cache;
 use super::error::{StoreError, damaged};
 use super::key::Family;
@@ -13,7 +14,7 @@ use super::record::{
 use super::ring::Ring;
 use parking_lot::{Mutex, RwLock};
 use repliq_core::{Hlc, ReplicaId, StorageBackend, StorageError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many names of documents are remembered for readers.

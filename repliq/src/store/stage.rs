@@ -2,6 +2,7 @@
 //! from the store until the backend has it. Each submission sees those before
 //! it. Dropping a stage leaves no trace on disk; it never commits.
 
+use super::HashMap;
 use super::error::damaged;
 use super::heads;
 use super::key::{self, Family};
@@ -14,9 +15,8 @@ use super::refusal::Refusal;
 use super::shared::{Shared, Space};
 use super::submission::{FeedEntry, last_stamp};
 use super::writer::Memory;
-use bytes::Bytes;
 use repliq_core::{Batch, Change, ChangeHeader, Millis, ReplicaId, StorageError, StorageErrorKind};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// After how many changes the heads of a document are written into its meta.
@@ -60,8 +60,10 @@ pub(super) struct Staged {
     pub(super) documents: HashMap<Place, StagedDocument>,
     pub(super) names: HashMap<Vec<u8>, DocumentNum>,
     pub(super) entries: Vec<(SpaceNum, FeedEntry)>,
-    /// The bodies it writes, for what comes later in it.
-    bodies: HashMap<Vec<u8>, Bytes>,
+    /// Where in the batch the last write of a key is, for the first `indexed`
+    /// writes: few batches are ever asked.
+    written: HashMap<Vec<u8>, usize>,
+    indexed: usize,
 }
 
 /// A batch in the making.
@@ -186,11 +188,9 @@ impl<'a> Stage<'a> {
         Ok(DocumentState { info: Arc::new(info), heads, since, snapshot: record.snapshot })
     }
 
-    /// The document, made together with its space if there is none yet.
+    /// Makes the document, which [`Stage::find`] did not find, together with its
+    /// space if there is none yet.
     pub(super) fn make(&mut self, space: &str, name: &str, kind: &str) -> Result<Place, Stop> {
-        if let Some(place) = self.find(space, name)? {
-            return Ok(place);
-        }
         let space = match self.space_num(space) {
             Some(num) => num,
             None => self.make_space(space)?,
@@ -262,15 +262,15 @@ impl<'a> Stage<'a> {
         Ok(self.document(place)?.state.heads.get(&num).copied().unwrap_or_default())
     }
 
-    /// Writes a body, so that what comes later in the batch can read it.
-    pub(super) fn put_body(&mut self, key: Vec<u8>, value: Vec<u8>, body: Bytes) {
-        self.staged.batch.put(key.clone(), value);
-        self.staged.bodies.insert(key, body);
-    }
-
-    /// The body that an earlier submission of the batch wrote under this key.
-    pub(super) fn staged_body(&self, key: &[u8]) -> Option<Bytes> {
-        self.staged.bodies.get(key).cloned()
+    /// The value that an earlier submission of the batch wrote under this key.
+    pub(super) fn staged_value(&mut self, key: &[u8]) -> Option<&[u8]> {
+        let Staged { batch, written, indexed, .. } = &mut self.staged;
+        for (at, (key, _)) in batch.iter().enumerate().skip(*indexed) {
+            written.insert(key.to_vec(), at);
+        }
+        *indexed = batch.len();
+        let (_, value) = batch.iter().nth(*written.get(key)?)?;
+        value
     }
 
     /// Logs and numbers a change that was found right.
@@ -286,7 +286,7 @@ impl<'a> Stage<'a> {
         let n = self.number(space, last_stamp(header.hlc, header.slots))?;
         let seq = change.dot.seq;
         let key = key::log(space, document, replica, seq);
-        self.put_body(key, change.body.to_vec(), change.body.clone());
+        self.staged.batch.put(key, change.body.as_ref());
         let record = FeedRecord { document, replica, seq, origin: origin.num };
         self.staged.batch.put(key::feed(space, n), record.to_value());
 

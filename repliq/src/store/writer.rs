@@ -2,6 +2,7 @@
 //! after a failed commit what it has in memory is what the backend holds, or it
 //! refuses to go on. It has no thread, no clock and no randomness of its own.
 
+use super::HashMap;
 use super::accept::check_name;
 use super::cache::Cache;
 use super::error::StoreError;
@@ -15,7 +16,6 @@ use super::shared::Shared;
 use super::stage::{DocumentState, Place, Stage, Staged, Stop};
 use super::submission::{Cursor, Outcome, Submission};
 use repliq_core::{Hlc, Millis, ReplicaId, StorageBackend, StorageError};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How many documents the writer remembers the heads of.
@@ -68,7 +68,7 @@ impl Store {
         let memory = Memory {
             documents: Cache::new(documents),
             names: Cache::new(documents),
-            held: HashMap::new(),
+            held: HashMap::default(),
         };
         let shared = Arc::new(Shared::new(backend, published));
         Ok(Self { shared, memory, run_epoch: Epoch(run_epoch), settled: true })

@@ -291,7 +291,7 @@ impl Outgoing {
 
     fn entry<'a>(&mut self, document: &'a DocumentName, change: &'a Change) -> Entry<'a> {
         let body = &*change.body;
-        let slots = change.open().map_or(1, |(header, _)| header.slots);
+        let slots = change.slots().unwrap_or(1);
         let next = Dot { replica: change.dot.replica, seq: change.dot.seq.saturating_add(slots) };
         let previous = self.previous.replace((Arc::clone(&document.name), next));
         match previous {

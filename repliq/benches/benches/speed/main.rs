@@ -1,0 +1,33 @@
+//! How fast: updates, group commit, relaying, opening, catching up.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod behind;
+#[path = "../../../tests/counting/backend.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs)]
+mod counting;
+mod group_commit;
+mod in_flight;
+mod opening;
+mod relay;
+
+use repliq_benches::Table;
+
+type Map = repliq::crdts::LwwMap<String, String>;
+
+fn main() {
+    let mut table = Table::from_args();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        in_flight::run(&mut table).await;
+        relay::run(&mut table).await;
+        group_commit::run(&mut table).await;
+        opening::run(&mut table).await;
+        behind::run(&mut table).await;
+    });
+    println!("\n{table}");
+}
