@@ -36,6 +36,14 @@ pub enum Error {
         /// The id of the key.
         key: u32,
     },
+    /// A value could not be read again if it were saved, so it was not.
+    #[error("the value {name:?} was not saved: {source}")]
+    Save {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
     /// A saved value is of another type, or damaged.
     #[error("the saved value {name:?} does not load: {source}")]
     Load {

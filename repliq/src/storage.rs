@@ -46,13 +46,15 @@ impl<B: StorageBackend> Storage<B> {
     ///
     /// # Errors
     /// [`Error::Store`] when the backend fails or holds something else,
-    /// [`Error::Name`] for a name that is empty or too long.
+    /// [`Error::Name`] for a name that is empty or too long, [`Error::Save`] for
+    /// a value that could not be read again.
     pub fn put<S: Stored>(&self, name: &str, value: &S) -> Result<(), Error> {
         let mut batch = Batch::new();
         if let Some((key, value)) = store::claim_for_named_values(&self.backend)? {
             batch.put(key, value);
         }
-        batch.put(key(name)?, value.to_bytes());
+        let fail = |source| Error::Save { name: name.to_owned(), source };
+        batch.put(key(name)?, value.to_bytes().map_err(fail)?);
         Ok(self.backend.commit(batch)?)
     }
 

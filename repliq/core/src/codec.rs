@@ -66,7 +66,23 @@ pub fn try_encode_into<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
 ) -> Result<(), DecodeError> {
-    let levels = Levels::new();
+    encode_within(value, out, MAX_NESTING)
+}
+
+/// As [`try_encode_into`], for what [`decode_state`] reads.
+pub(crate) fn try_encode_state_into<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    encode_within(value, out, 2 * MAX_NESTING)
+}
+
+fn encode_within<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    nesting: usize,
+) -> Result<(), DecodeError> {
+    let levels = Levels::new(nesting);
     let taken = std::mem::take(out);
     match postcard::to_extend(&Nested::new(value, &levels), taken) {
         Ok(encoded) => {

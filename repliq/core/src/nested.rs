@@ -2,7 +2,6 @@
 //! layer around deserializers does: what is written can be read, and a value
 //! nested a million deep is an error before it is a full stack.
 
-use crate::codec::MAX_NESTING;
 use serde::ser::{
     Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
@@ -17,8 +16,8 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    pub(crate) fn new() -> Self {
-        Self { left: Cell::new(MAX_NESTING), exceeded: Cell::new(false) }
+    pub(crate) fn new(levels: usize) -> Self {
+        Self { left: Cell::new(levels), exceeded: Cell::new(false) }
     }
 
     /// Whether there were too few.

@@ -1,6 +1,6 @@
 //! A value at rest: what `Storage::put` writes and `Storage::get` reads.
 
-use crate::codec::decode_prefix;
+use crate::codec::{decode_prefix, try_encode_state_into};
 use crate::{Crdt, DecodeError, Hlc, Standalone, Version, decode_state, encode_into};
 
 /// A value with what it takes to go on editing it.
@@ -34,17 +34,20 @@ pub enum LoadError {
 /// What can be saved: a [`Standalone`], or a bare value that will only be read.
 pub trait Stored {
     /// Kind, version, last timestamp and state, one after the other.
-    fn to_bytes(&self) -> Vec<u8>;
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the value is nested deeper than can be read again.
+    fn to_bytes(&self) -> Result<Vec<u8>, DecodeError>;
 }
 
 impl<C: Crdt> Stored for Standalone<C> {
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Result<Vec<u8>, DecodeError> {
         write::<C>(self.version(), self.last(), self)
     }
 }
 
 impl<C: Crdt> Stored for C {
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Result<Vec<u8>, DecodeError> {
         write(&Version::new(), Hlc(0), self)
     }
 }
@@ -76,10 +79,10 @@ impl<C: Crdt> Loaded for C {
     }
 }
 
-fn write<C: Crdt>(version: &Version, last: Hlc, state: &C) -> Vec<u8> {
+fn write<C: Crdt>(version: &Version, last: Hlc, state: &C) -> Result<Vec<u8>, DecodeError> {
     let mut out = Vec::new();
     encode_into(C::KIND, &mut out);
     encode_into(&(version, last), &mut out);
-    encode_into(state, &mut out);
-    out
+    try_encode_state_into(state, &mut out)?;
+    Ok(out)
 }

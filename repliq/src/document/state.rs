@@ -33,6 +33,7 @@ enum Kind {
 
 /// A change that is not durable, or lies on top of one that is not.
 struct Recent<C: Crdt> {
+    number: u64,
     kind: Kind,
     undos: Vec<C::Undo>,
     events: Vec<C::Event>,
@@ -51,7 +52,8 @@ pub(super) struct State<C: Crdt> {
     /// Behind a lock only because undos and events need not be `Sync`; it is
     /// never waited for.
     recent: Mutex<VecDeque<Recent<C>>>,
-    next_id: u64,
+    /// The number of the next change, of whoever: its id if it is made here.
+    next: u64,
 }
 
 impl<C: Crdt> State<C> {
@@ -65,7 +67,7 @@ impl<C: Crdt> State<C> {
             unusable: None,
             over: false,
             recent: Mutex::new(VecDeque::new()),
-            next_id: 0,
+            next: 0,
         }
     }
 
@@ -91,17 +93,22 @@ impl<C: Crdt> State<C> {
     /// Takes in new subscribers.
     pub(super) fn join(&mut self, subscribers: Vec<Subscriber<C::Event>>) {
         if !self.over {
-            self.subscribers.join(subscribers);
+            self.subscribers.join(subscribers, self.next);
         }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
     }
 
     /// Takes note of a change made here. Returns its id.
     pub(super) fn authored(&mut self, after: Mark, mut effects: Effects<C>) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = self.number();
         self.version.advance(self.replica, after.seq);
         let before = std::mem::replace(&mut self.mark, after);
         self.recent.get_mut().push_back(Recent {
+            number: id,
             kind: Kind::Local { id, before, durable: false },
             undos: effects.take_undos(),
             events: effects.take_events(),
@@ -133,7 +140,7 @@ impl<C: Crdt> State<C> {
                 break;
             }
             if let Some(oldest) = self.recent.get_mut().pop_front() {
-                self.subscribers.tell(oldest.events);
+                self.subscribers.tell(oldest.number, oldest.events);
             }
         }
     }
@@ -145,6 +152,7 @@ impl<C: Crdt> State<C> {
                 |recent| matches!(recent.kind, Kind::Local { id: found, .. } if found == id),
             );
         let Some(at) = at else { return };
+        self.subscribers.take_back(id);
         let mut again = VecDeque::new();
         for recent in self.recent.get_mut().drain(at..).rev() {
             undo(&mut self.value, recent.undos);
@@ -186,10 +194,12 @@ impl<C: Crdt> State<C> {
         let end = change.dot.seq + header.slots;
         self.version.advance(change.dot.replica, end);
         self.note(change.dot.replica, end, &header.deps);
+        let number = self.number();
         if self.recent.get_mut().is_empty() {
-            self.subscribers.tell(events);
+            self.subscribers.tell(number, events);
         } else {
-            self.recent.get_mut().push_back(Recent { kind: Kind::Remote(change), undos, events });
+            let kind = Kind::Remote(change);
+            self.recent.get_mut().push_back(Recent { number, kind, undos, events });
         }
         true
     }

@@ -5,31 +5,21 @@ use crate::support::*;
 use repliq::prelude::*;
 use repliq::{CommitError, StorageErrorKind, UpdateError};
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::Poll;
 
 const IO: Fate = Fate::Refused(StorageErrorKind::Io);
 const FULL: Fate = Fate::Refused(StorageErrorKind::Full);
 
-type Update = Pin<Box<dyn Future<Output = Result<(), UpdateError>> + Send>>;
+type Update = Begun<Result<(), UpdateError>>;
 
 /// An update that is under way.
 fn begun(document: &Document<Notes>, key: &str, value: &str) -> Update {
     let (key, value) = (key.to_owned(), value.to_owned());
-    start(Box::pin(document.update(move |m| m.set(key, value))))
+    begin(document.update(move |m| m.set(key, value)))
 }
 
 fn removing(document: &Document<Notes>, key: &str) -> Update {
     let key = key.to_owned();
-    start(Box::pin(document.update(move |m| m.remove(key))))
-}
-
-fn start(mut update: Update) -> Update {
-    match poll_once(update.as_mut()) {
-        Poll::Ready(result) => Box::pin(std::future::ready(result)),
-        Poll::Pending => update,
-    }
+    begin(document.update(move |m| m.remove(key)))
 }
 
 #[tokio::test]

@@ -54,6 +54,20 @@ pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Outp
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// A future that was polled once.
+pub(crate) type Begun<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Polls a future once; what is left of it can be awaited.
+pub(crate) fn begin<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> Begun<T> {
+    let mut future: Begun<T> = Box::pin(future);
+    match poll_once(future.as_mut()) {
+        Poll::Ready(output) => Box::pin(std::future::ready(output)),
+        Poll::Pending => future,
+    }
+}
+
 /// What happens to one commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fate {

@@ -171,9 +171,7 @@ async fn updates_happen_in_the_order_they_were_polled() {
     let document: Document<Picky> = device.document("numbers").await.unwrap();
     let mut tasks = Vec::new();
     for number in 1000..2000 {
-        let mut update = Box::pin(document.update(move |n| n.push(number)));
-        let _ = poll_once(update.as_mut());
-        tasks.push(update);
+        tasks.push(begin(document.update(move |n| n.push(number))));
     }
     for task in tasks.into_iter().rev() {
         within(task).await.unwrap().unwrap();
@@ -274,6 +272,69 @@ async fn whatever_depth_is_accepted_can_be_loaded_again() {
         }
     }
     assert!((20..64).contains(&deepest), "{deepest}");
+}
+
+/// What is read together with subscribing is where the events go on, also when
+/// part of it is not durable yet.
+#[tokio::test]
+async fn a_subscription_made_inside_a_read_goes_on_exactly_there() {
+    let backend = Faulty::new();
+    let device = alone(&backend).await;
+    let document: Document<Picky> = device.document("numbers").await.unwrap();
+    let mut first = document.subscribe();
+    document.update(|n| n.push(1)).await.unwrap().unwrap();
+    backend.hold();
+    let mut pending = pin!(document.update(|n| n.push(2)));
+    assert!(poll_once(pending.as_mut()).is_pending());
+    backend.await_held();
+    let (mut events, base) = document.read(|n| (document.subscribe(), n.0.clone())).unwrap();
+    assert_eq!(base, [1, 2]);
+    let mut later = pin!(document.update(|n| n.push(3)));
+    assert!(poll_once(later.as_mut()).is_pending());
+    backend.release();
+    within(pending).await.unwrap().unwrap();
+    within(later).await.unwrap().unwrap();
+    assert_eq!(within(events.next()).await, Some(3));
+    assert!(events.try_next().is_none());
+    for expected in 1..=3 {
+        assert_eq!(within(first.next()).await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_read_what_was_undone_is_told_to_read_again() {
+    let backend = Faulty::new();
+    let device = alone(&backend).await;
+    let document: Document<Picky> = device.document("numbers").await.unwrap();
+    let mut first = document.subscribe();
+    backend.hold();
+    let mut pending = pin!(document.update(|n| n.push(1)));
+    assert!(poll_once(pending.as_mut()).is_pending());
+    backend.await_held();
+    let (mut events, base) = document.read(|n| (document.subscribe(), n.0.clone())).unwrap();
+    assert_eq!(base, [1]);
+    backend.next([Fate::Refused(repliq::StorageErrorKind::Io)]);
+    backend.release();
+    assert!(within(pending).await.is_err());
+    document.update(|n| n.push(2)).await.unwrap().unwrap();
+    assert_eq!(within(events.next()).await, None);
+    assert!(events.lagged(), "subscribe again and read the whole value");
+    assert_eq!(within(first.next()).await, Some(2), "who never saw it goes on");
+    assert!(!first.lagged());
+}
+
+#[test]
+fn a_value_alone_nested_a_million_deep_is_not_kept_and_a_typed_error() {
+    let storage = Storage::new(Faulty::new());
+    let mut map: Standalone<LwwMap<String, Deep>> = LwwMap::new(ReplicaId::new());
+    map.set("a".into(), Deep::of(20));
+    storage.put("map", &map).unwrap();
+    map.set("b".into(), Deep::of(1_000_000));
+    let error = storage.put("map", &map).unwrap_err();
+    assert!(error.to_string().contains("deep"), "{error}");
+    let kept: LwwMap<String, Deep> = storage.get("map").unwrap().unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept.get("a"), Some(&Deep::of(20)));
 }
 
 #[tokio::test]
