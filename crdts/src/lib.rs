@@ -5,11 +5,12 @@
 //! | --- | --- |
 //! | [`LwwMap`] | the last write to a key wins, removals included |
 //! | [`LwwSet`] | the last edit of an element wins, at equal times the addition |
+//! | [`GCounter`], [`PnCounter`] | every addition counts |
 //!
 //! This crate knows only `repliq-core`. It has no clock, no identity and no I/O:
 //! stamps are passed in, and whoever holds a value decides where it is kept.
 //!
-//! Edits are methods of one trait a type ([`LwwMapMut`], [`LwwSetMut`]) and read
+//! Edits are methods of one trait a type ([`LwwMapMut`], [`LwwSetMut`], ...) and read
 //! the same in a transaction and alone:
 //! ```
 //! use repliq_core::ReplicaId;
@@ -45,6 +46,7 @@
 //! ```
 
 mod bounds;
+pub mod counter;
 mod hash;
 mod keyed;
 mod lww;
@@ -54,5 +56,9 @@ pub mod set;
 mod stamps;
 
 pub use bounds::{Key, Value};
+pub use counter::{
+    GCounter, GCounterEvent, GCounterMut, GCounterOp, GCounterUndo, PnCounter, PnCounterEvent,
+    PnCounterMut, PnCounterOp, PnCounterUndo,
+};
 pub use map::{LwwMap, LwwMapMut, MapEvent, MapOp, MapUndo};
 pub use set::{LwwSet, LwwSetMut, SetEvent, SetOp, SetUndo};
