@@ -9,6 +9,7 @@
 //! | [`MvRegister`] | every write stays visible until somebody who has seen it writes |
 //! | [`GCounter`], [`PnCounter`] | every addition counts |
 //! | [`OrSet`] | an addition wins over a removal that had not seen it |
+//! | [`CrdtMap`] | children merge as their type says; an edit wins over a removal |
 //!
 //! This crate knows only `repliq-core`. It has no clock, no identity and no I/O:
 //! stamps are passed in, and whoever holds a value decides where it is kept.
@@ -50,6 +51,7 @@
 
 mod bounds;
 pub mod counter;
+pub mod crdt_map;
 mod dots;
 mod hash;
 mod keyed;
@@ -67,6 +69,7 @@ pub use counter::{
     GCounter, GCounterEvent, GCounterMut, GCounterOp, GCounterUndo, PnCounter, PnCounterEvent,
     PnCounterMut, PnCounterOp, PnCounterUndo,
 };
+pub use crdt_map::{CrdtMap, CrdtMapEvent, CrdtMapMut, CrdtMapOp, CrdtMapUndo};
 pub use map::{LwwMap, LwwMapMut, MapEvent, MapOp, MapUndo};
 pub use mv_register::{MvRegister, MvRegisterEvent, MvRegisterMut, MvRegisterOp, MvRegisterUndo};
 pub use or_set::{OrSet, OrSetEvent, OrSetMut, OrSetOp, OrSetUndo};

@@ -87,3 +87,20 @@ fn several_edits_are_made_as_one_or_not_at_all() {
         tx.set(3);
     }));
 }
+
+#[test]
+fn a_map_of_children_is_edited_like_any_other_beside_the_children_themselves() {
+    let mut map = CrdtMap::<u8, LwwMap<u8, u8>>::new(id());
+    map.entry(1).set(2, 3);
+    map.edit(|tx| tx.entry(1).remove(2)).unwrap();
+    map.edit(|tx| tx.remove(1)).unwrap();
+    map.remove(1);
+    assert!(map.is_empty());
+    let mut map = CrdtMap::<u8, GCounter>::new(id());
+    map.entry(1).add(2);
+    map.entry(1).increment();
+    assert_eq!(map.get(&1).map(GCounter::value), Some(3));
+    let mut map = CrdtMap::<u8, MvRegister<u8>>::new(id());
+    map.edit(|tx| tx.entry(1).set(2)).unwrap();
+    assert!(map.get(&1).unwrap().values().eq(&[2]));
+}
