@@ -5,11 +5,12 @@
 //! | --- | --- |
 //! | [`LwwMap`] | the last write to a key wins, removals included |
 //! | [`LwwSet`] | the last edit of an element wins, at equal times the addition |
+//! | [`Text`] | both insertions stay, each as a whole; what was inserted into a deleted part stays |
 //!
 //! This crate knows only `repliq-core`. It has no clock, no identity and no I/O:
 //! stamps are passed in, and whoever holds a value decides where it is kept.
 //!
-//! Edits are methods of one trait a type ([`LwwMapMut`], [`LwwSetMut`]) and read
+//! Edits are methods of one trait a type ([`LwwMapMut`], [`LwwSetMut`], [`TextMut`]) and read
 //! the same in a transaction and alone:
 //! ```
 //! use repliq_core::ReplicaId;
@@ -50,9 +51,12 @@ mod keyed;
 mod lww;
 pub mod map;
 mod saved;
+mod seq;
 pub mod set;
 mod stamps;
+pub mod text;
 
 pub use bounds::{Key, Value};
 pub use map::{LwwMap, LwwMapMut, MapEvent, MapOp, MapUndo};
 pub use set::{LwwSet, LwwSetMut, SetEvent, SetOp, SetUndo};
+pub use text::{Anchor, Side, Text, TextEvent, TextMut, TextOp, TextUndo};

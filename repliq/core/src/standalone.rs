@@ -169,6 +169,10 @@ impl<C: Crdt> Author<C> for Standalone<C> {
     fn current(&self) -> &C {
         &self.state
     }
+
+    fn next(&self) -> Option<Dot> {
+        Some(self.next_dot())
+    }
 }
 
 impl<C: Crdt + Clone> Clone for Standalone<C> {
@@ -209,5 +213,9 @@ impl<C: Crdt> Cursor<C> for Direct<'_, C> {
 
     fn push(&mut self, op: C::Op) -> Result<(), CrdtError> {
         self.0.author(op)
+    }
+
+    fn next(&self) -> Option<Dot> {
+        Some(self.0.next_dot())
     }
 }

@@ -1,0 +1,1 @@
+//! Real editing histories end in the text they are known to end in.
