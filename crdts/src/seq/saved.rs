@@ -176,10 +176,10 @@ impl Writer<'_> {
     }
 
     fn dots_advance(&mut self, piece: &Piece) {
-        if let Ok(replica) = self.dots.replicas.binary_search(&piece.dot.replica) {
-            if let Some(last) = self.dots.last.get_mut(replica) {
-                *last = last.wrapping_add(u64::from(piece.len));
-            }
+        if let Ok(replica) = self.dots.replicas.binary_search(&piece.dot.replica)
+            && let Some(last) = self.dots.last.get_mut(replica)
+        {
+            *last = last.wrapping_add(u64::from(piece.len));
         }
     }
 

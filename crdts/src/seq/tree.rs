@@ -548,11 +548,11 @@ struct Pieces {
 
 impl Pieces {
     fn push(&mut self, run: Run) {
-        if let Some(last) = self.len.checked_sub(1) {
-            if self.runs[last].continues_with(run) {
-                self.runs[last] = self.runs[last].joined(run);
-                return;
-            }
+        if let Some(last) = self.len.checked_sub(1)
+            && self.runs[last].continues_with(run)
+        {
+            self.runs[last] = self.runs[last].joined(run);
+            return;
         }
         self.runs[self.len] = run;
         self.len += 1;

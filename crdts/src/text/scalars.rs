@@ -154,6 +154,7 @@ impl Scalars {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "the texts are short")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
