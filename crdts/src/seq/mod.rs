@@ -37,6 +37,15 @@ pub(crate) struct Elements {
     pub(crate) len: u32,
 }
 
+/// The origins of an insertion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Origins {
+    pub(crate) left: u32,
+    pub(crate) right: u32,
+    /// Whether the left origin has the same right origin.
+    pub(crate) inherited: bool,
+}
+
 impl Seq {
     /// How many elements a reader sees. O(1).
     pub(crate) const fn visible(&self) -> u32 {
@@ -69,12 +78,17 @@ impl Seq {
         self.tree.previous(self.tree.before(element))
     }
 
-    /// The element before visible position `index` and the one after it, dead
-    /// or alive: the origins of an insertion there. O(log n).
-    pub(crate) fn origins(&self, index: u32) -> (u32, u32) {
+    /// The origins of an insertion at visible position `index`: the element
+    /// before it and the one after, dead or alive. O(log n), O(1) near the latest edit.
+    pub(crate) fn origins(&self, index: u32) -> Origins {
         let spot = self.tree.after_visible(index);
-        let left = if index == 0 { NONE } else { self.tree.previous(spot) };
-        (left, self.tree.next(spot))
+        let right = self.tree.next(spot);
+        match self.tree.run_before(spot) {
+            Some((run, offset)) => {
+                Origins { left: run.first() + offset - 1, right, inherited: run.right() == right }
+            }
+            None => Origins { left: NONE, right, inherited: false },
+        }
     }
 
     /// The right origin of an element.

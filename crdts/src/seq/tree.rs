@@ -30,6 +30,8 @@ pub(crate) struct Tree {
     visible: u32,
     places: Places,
     hot: Hot,
+    /// Where the latest edit was: only a guess, to be tried first.
+    tip: (u32, usize),
 }
 
 #[derive(Clone)]
@@ -113,6 +115,7 @@ impl Default for Tree {
             visible: 0,
             places: Places::default(),
             hot: Hot::NOWHERE,
+            tip: (0, 0),
         }
     }
 }
@@ -164,9 +167,8 @@ impl Tree {
         let (mut leaf, mut left) = (self.root, index);
         let hot = self.hot;
         if hot.leaf != NONE && index > hot.start {
-            let shown = self.leaves[hot.leaf as usize].visible();
-            if index - hot.start <= shown {
-                return self.within(hot.leaf, index - hot.start);
+            if let Some(spot) = self.within(hot.leaf, index - hot.start) {
+                return spot;
             }
             left = left.wrapping_sub(hot.delta.cast_unsigned());
         }
@@ -179,17 +181,25 @@ impl Tree {
             }
             leaf = node.children[slot];
         }
-        self.within(leaf, left)
+        self.within(leaf, left).unwrap_or_else(|| self.start())
     }
 
-    fn within(&self, leaf: u32, mut left: u32) -> Spot {
-        let runs = self.leaves[leaf as usize].runs();
-        let mut run = 0;
-        while run + 1 < runs.len() && left > runs[run].visible() {
-            left -= runs[run].visible();
-            run += 1;
+    /// The place right after the `left` first visible elements of a leaf, if it
+    /// has as many; `left` is at least 1.
+    fn within(&self, leaf: u32, mut left: u32) -> Option<Spot> {
+        for (number, run) in self.leaves[leaf as usize].runs().iter().enumerate() {
+            if left <= run.visible() {
+                return Some(Spot { leaf, run: number, offset: left });
+            }
+            left -= run.visible();
         }
-        Spot { leaf, run, offset: left }
+        None
+    }
+
+    /// The run around a place that is not at its start.
+    pub(crate) fn run_before(&self, spot: Spot) -> Option<(Run, u32)> {
+        let run = self.leaves[spot.leaf as usize].runs().get(spot.run);
+        run.filter(|_| spot.offset > 0).map(|run| (*run, spot.offset))
     }
 
     /// Whether the element has a place.
@@ -199,6 +209,11 @@ impl Tree {
 
     /// The place before an element, which must have one. O(1).
     pub(crate) fn before(&self, element: u32) -> Spot {
+        let (leaf, run) = self.tip;
+        let guess = self.leaves[leaf as usize].runs().get(run);
+        if let Some(run) = guess.filter(|run| run.contains(element)) {
+            return Spot { leaf, run: self.tip.1, offset: element - run.first() };
+        }
         let leaf = self.places.get(element);
         let runs = self.leaves[leaf as usize].runs();
         let run = runs.iter().position(|run| run.contains(element)).unwrap_or(0);
@@ -222,7 +237,12 @@ impl Tree {
 
     /// The element after a place, or [`NONE`].
     pub(crate) fn next(&self, spot: Spot) -> u32 {
-        self.runs_from(spot).next().map_or(NONE, Run::first)
+        let runs = self.leaves[spot.leaf as usize].runs();
+        match (runs.get(spot.run), runs.get(spot.run + 1)) {
+            (Some(run), _) if spot.offset < run.len() => run.first() + spot.offset,
+            (_, Some(next)) => next.first(),
+            _ => self.runs_from(spot).next().map_or(NONE, Run::first),
+        }
     }
 
     /// The element before a place, or [`NONE`].
@@ -301,6 +321,7 @@ impl Tree {
         let held = leaf.runs[spot.run];
         if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
             leaf.runs[spot.run] = held.joined(run);
+            self.tip = (spot.leaf, spot.run);
             self.places.set(run.first(), run.end(), spot.leaf);
             self.count(run.visible(), 0);
         } else {
@@ -347,10 +368,41 @@ impl Tree {
                 changes(self, spot, element, count);
                 self.heat(spot.leaf);
                 let marked = run.part(spot.offset, spot.offset + count).with_dead(dead);
-                self.splice(spot, count, Some(marked));
+                if self.moves_over(spot, run, marked) {
+                    self.count(marked.visible(), run.visible().min(count));
+                } else {
+                    self.splice(spot, count, Some(marked));
+                }
             }
             element += count;
         }
+    }
+
+    /// Gives marked elements from an end of their run to the run beside it, if
+    /// they continue that one and something is left of theirs.
+    fn moves_over(&mut self, spot: Spot, run: Run, marked: Run) -> bool {
+        let leaf = &mut self.leaves[spot.leaf as usize];
+        let end = spot.offset + marked.len();
+        if spot.offset > 0 && end == run.len() {
+            match leaf.runs().get(spot.run + 1).copied() {
+                Some(next) if marked.continues_with(next) => {
+                    leaf.runs[spot.run] = run.part(0, spot.offset);
+                    leaf.runs[spot.run + 1] = marked.joined(next);
+                }
+                _ => return false,
+            }
+        } else if spot.run > 0 && spot.offset == 0 && end < run.len() {
+            let previous = leaf.runs[spot.run - 1];
+            if !previous.continues_with(marked) {
+                return false;
+            }
+            leaf.runs[spot.run - 1] = previous.joined(marked);
+            leaf.runs[spot.run] = run.part(end, run.len());
+        } else {
+            return false;
+        }
+        self.tip = (spot.leaf, spot.run);
+        true
     }
 
     /// Takes the elements from `first` on out; their handles may be used again.
@@ -402,6 +454,7 @@ impl Tree {
         leaf.runs.copy_within(to..leaf.len, from + pieces.len);
         leaf.runs[from..from + pieces.len].copy_from_slice(&pieces.runs[..pieces.len]);
         leaf.len = leaf.len + pieces.len - (to - from);
+        self.tip = (spot.leaf, spot.run + usize::from(spot.offset > 0));
         // Elements that are only marked have been moved with their leaf already.
         if let Some(run) = middle.filter(|_| removed == 0) {
             self.places.set(run.first(), run.end(), spot.leaf);

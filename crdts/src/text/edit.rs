@@ -2,7 +2,7 @@
 
 use super::Text;
 use super::op::{LeftOrigin, RightOrigin, Stretch, Target, TextOp, Typed};
-use crate::seq::NONE;
+use crate::seq::{NONE, Origins};
 use repliq_core::{Author, Dot, EditError};
 use std::ops::RangeBounds;
 
@@ -72,11 +72,11 @@ impl Text {
         if text.is_empty() {
             return Ok(None);
         }
-        let (left, right) = self.seq.origins(place);
+        let Origins { left, right, inherited } = self.seq.origins(place);
         let before = (left != NONE).then(|| self.seq.dot(left));
         let right = if right == NONE {
             RightOrigin::End
-        } else if left != NONE && self.seq.right_of(left) == right {
+        } else if inherited {
             RightOrigin::Inherited
         } else {
             let dot = self.seq.dot(right);
@@ -109,6 +109,13 @@ impl Text {
         let Ok((start, count)) = bounds else { return Err(out_of_range) };
         if count == 0 {
             return Ok(None);
+        }
+        // Most deletions are of characters that were typed in one go.
+        if let Some(run) = self.seq.living_from(start).next().filter(|run| run.len() >= count) {
+            let (dot, len) = self.seq.stretch_at(run.first());
+            if len >= count {
+                return Ok(Some(delete_op(&[(dot, u64::from(count))], next)));
+            }
         }
         Ok(Some(delete_op(&self.living_dots(start, count), next)))
     }
