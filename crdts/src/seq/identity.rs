@@ -105,6 +105,31 @@ impl Identity {
         Ok(first)
     }
 
+    /// The identity of elements with these dots, in this order. O(n log n).
+    pub(crate) fn of(dots: impl Iterator<Item = (Dot, u32)>) -> Result<Self, Refusal> {
+        let mut identity = Self::default();
+        for (dot, len) in dots {
+            dot.seq.checked_add(u64::from(len)).ok_or(Refusal::Overflow)?;
+            let (first, author) = (identity.len, identity.number_or_new(dot.replica));
+            if len > MAX_ELEMENTS - first {
+                return Err(Refusal::Full);
+            }
+            identity.spans.push(Span { first, author, seq: dot.seq });
+            if let Some(author) = identity.authors.get_mut(author as usize) {
+                author.stretches.push(Stretch { seq: dot.seq, first, len });
+            }
+            identity.len += len;
+        }
+        for author in &mut identity.authors {
+            author.stretches.sort_unstable_by_key(|held| held.seq);
+            let apart = |a: &Stretch, b: &Stretch| a.end() <= b.seq;
+            if !author.stretches.is_sorted_by(apart) {
+                return Err(Refusal::Taken);
+            }
+        }
+        Ok(identity)
+    }
+
     /// Forgets the elements from `first` on.
     pub(crate) fn truncate(&mut self, first: u32) {
         while self.len > first {
@@ -136,11 +161,7 @@ impl Identity {
     /// The dot of an element, and how many handles from it on have consecutive
     /// dots.
     pub(crate) fn stretch_at(&self, element: u32) -> (Dot, u32) {
-        let last = self.spans.len().saturating_sub(1);
-        let place = match self.spans.last() {
-            Some(span) if span.first <= element => last,
-            _ => self.spans.partition_point(|span| span.first <= element).saturating_sub(1),
-        };
+        let place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
         let Some(span) = self.spans.get(place) else { return (Dot::default(), 1) };
         let end = self.spans.get(place + 1).map_or(self.len, |next| next.first);
         let replica = self.replica(span.author);
@@ -157,13 +178,8 @@ impl Identity {
     /// handles and dots.
     pub(crate) fn find_run(&self, dot: Dot) -> Option<(u32, u32)> {
         let author = self.authors.get(self.number(dot.replica)? as usize)?;
-        let stretch = match author.stretches.last() {
-            Some(last) if last.seq <= dot.seq => last,
-            _ => {
-                let place = author.stretches.partition_point(|held| held.seq <= dot.seq);
-                author.stretches.get(place.checked_sub(1)?)?
-            }
-        };
+        let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
+        let stretch = author.stretches.get(place)?;
         let offset = u32::try_from(dot.seq - stretch.seq).ok()?;
         let left = stretch.len.checked_sub(offset).filter(|left| *left > 0)?;
         Some((stretch.first + offset, left))
@@ -200,4 +216,20 @@ impl Identity {
         self.recent = number;
         number
     }
+}
+
+/// The last item that passes a test which no item passes after one that does
+/// not. O(log distance) from the end, because edits mostly concern late elements.
+fn last_with<T>(items: &[T], test: impl Fn(&T) -> bool) -> Option<usize> {
+    let mut end = items.len();
+    let mut step = 1;
+    while let Some(start) = end.checked_sub(step) {
+        let part = items.get(start..end)?;
+        if part.first().is_some_and(&test) {
+            return Some(start + part.partition_point(&test) - 1);
+        }
+        end = start;
+        step *= 2;
+    }
+    items.get(..end)?.partition_point(&test).checked_sub(1)
 }

@@ -11,7 +11,7 @@
 //! unless the head says where they are. A sequence number is written as its
 //! distance from the last one of its replica that was mentioned.
 
-use crate::seq::identity::Refusal;
+use crate::seq::identity::{Identity, Refusal};
 use crate::seq::run::{MAX_ELEMENTS, NONE, Run};
 use crate::seq::{Elements, Seq};
 use repliq_core::{Dot, ReplicaId};
@@ -310,15 +310,14 @@ impl Reader<'_> {
 
 /// Builds the sequence, and refuses what is not in the order of its origins.
 fn build(read: &[ReadPiece]) -> Result<Seq, Damage> {
-    let mut seq = Seq::default();
-    for piece in read {
-        seq.add(piece.dot, piece.len).map_err(|refusal| {
-            Damage(match refusal {
-                Refusal::Taken => "a dot occurs twice",
-                _ => "there are too many elements",
-            })
-        })?;
-    }
+    let dots = read.iter().map(|piece| (piece.dot, piece.len));
+    let identity = Identity::of(dots).map_err(|refusal| {
+        Damage(match refusal {
+            Refusal::Taken => "a dot occurs twice",
+            _ => "there are too many elements",
+        })
+    })?;
+    let mut seq = Seq { identity, ..Seq::default() };
     let mut right_before = NONE;
     for piece in read {
         let Elements { first, len } = Elements { first: piece.first, len: piece.len };
