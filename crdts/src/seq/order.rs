@@ -94,25 +94,21 @@ impl Seq {
         }
     }
 
-    /// The nearest ancestor of `element`, itself included, whose left origin is
-    /// `left`; `None` if `left` is met first.
+    /// The ancestor of `element`, itself included, that starts a run with the left
+    /// origin `left`; `None` if `left` is met first. (Inside of a run there are
+    /// only right children, so no left child of what follows is missed.)
     fn sharing_left(&self, mut element: u32, left: u32) -> Option<u32> {
-        loop {
-            if element == left || element == NONE {
+        while element != NONE {
+            let (run, _) = self.tree.run_of(element);
+            if run.contains(left) {
                 return None;
-            }
-            let (run, offset) = self.tree.run_of(element);
-            if run.left_at(offset) == left {
-                return Some(element);
-            }
-            if run.contains(left) && left < element {
-                return Some(left + 1);
             }
             if run.left() == left {
                 return Some(run.first());
             }
             element = run.left();
         }
+        None
     }
 
     /// The first right child on the way up from `element`.
