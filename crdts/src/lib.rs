@@ -10,6 +10,7 @@
 //! | [`GCounter`], [`PnCounter`] | every addition counts |
 //! | [`OrSet`] | an addition wins over a removal that had not seen it |
 //! | [`CrdtMap`] | children merge as their type says; an edit wins over a removal |
+//! | [`Text`] | both insertions stay, each as a whole; what was inserted into a deleted part stays |
 //!
 //! This crate knows only `repliq-core`. It has no clock, no identity and no I/O:
 //! stamps are passed in, and whoever holds a value decides where it is kept.
@@ -61,8 +62,10 @@ pub mod mv_register;
 pub mod or_set;
 pub mod register;
 mod saved;
+mod seq;
 pub mod set;
 mod stamps;
+pub mod text;
 
 pub use bounds::{Key, Value};
 pub use counter::{
@@ -75,3 +78,4 @@ pub use mv_register::{MvRegister, MvRegisterEvent, MvRegisterMut, MvRegisterOp, 
 pub use or_set::{OrSet, OrSetEvent, OrSetMut, OrSetOp, OrSetUndo};
 pub use register::{LwwRegister, LwwRegisterMut, RegisterEvent, RegisterOp, RegisterUndo};
 pub use set::{LwwSet, LwwSetMut, SetEvent, SetOp, SetUndo};
+pub use text::{Anchor, Side, Text, TextEvent, TextMut, TextOp, TextUndo};
