@@ -9,7 +9,8 @@ mod parts;
 mod scenarios;
 
 pub use parts::{
-    MemoryNet, MemoryStore, Net, SledStore, Store, SyncedMap, SyncedSet, Type, WebSocketNet,
+    MemoryNet, MemoryStore, Net, RedbStore, SledStore, Store, SyncedMap, SyncedSet, Type,
+    WebSocketNet,
 };
 pub use scenarios::{bootstrap, partition_heals};
 
@@ -17,7 +18,7 @@ pub use scenarios::{bootstrap, partition_heals};
 #[macro_export]
 macro_rules! backends {
     ($with:ident $(, $args:ty)*) => {
-        $with! { [$($args),*] memory: $crate::MemoryStore, sled: $crate::SledStore }
+        $with! { [$($args),*] memory: $crate::MemoryStore, sled: $crate::SledStore, redb: $crate::RedbStore }
     };
 }
 

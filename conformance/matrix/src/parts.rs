@@ -72,6 +72,22 @@ impl Store for SledStore {
     }
 }
 
+/// The redb backend, in a temporary directory.
+pub struct RedbStore(TempDir);
+
+impl Store for RedbStore {
+    type Backend = RedbBackend;
+
+    #[allow(clippy::expect_used, reason = "a test without a temporary directory cannot go on")]
+    fn fresh() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn open(&self) -> Result<RedbBackend, StorageError> {
+        RedbBackend::open(self.0.path().join("store.redb"))
+    }
+}
+
 /// The memory transport.
 pub struct MemoryNet(MemoryTransport);
 
