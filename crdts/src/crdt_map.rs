@@ -173,23 +173,20 @@ impl<K: Key, C: Crdt> CrdtMap<K, C> {
     ) -> Result<(), CrdtError> {
         let Some(held) = self.entries.at(slot) else { return Ok(()) };
         let (edits, removals) = (held.entry.edits.with(at.dot), held.entry.removals.clone());
-        self.with_child(slot, fx, true, |child, fx| child.apply(op, at, fx)).transpose()?;
+        self.with_child(slot, fx, |child, fx| child.apply(op, at, fx)).transpose()?;
         self.mark(slot, edits, removals, fx);
         Ok(())
     }
 
-    /// Does something to a child. Its events are told if a reader sees it before
-    /// and, as `stays` says, after.
+    /// Does something to a child. Its events are told if a reader sees it.
     fn with_child<R>(
         &mut self,
         slot: u32,
         fx: &mut Effects<Self>,
-        stays: bool,
         run: impl FnOnce(&mut C, &mut Effects<C>) -> R,
     ) -> Option<R> {
-        let key = self.entries.at(slot)?.key.clone();
-        let entry = self.entries.entry_mut(slot)?;
-        if stays && entry.is_visible() {
+        let (key, entry) = self.entries.at_mut(slot)?;
+        if entry.is_visible() {
             return Some(fx.nested(
                 |fx| run(&mut entry.child, fx),
                 |event| CrdtMapEvent::Changed { key: key.clone(), event },
@@ -292,8 +289,7 @@ impl<K: Key, C: Crdt> CrdtMap<K, C> {
         let removals = here.removals.join(mine, &there.removals, theirs);
         let joined = Entry { generation, edits, removals, child: C::default() };
         if !joined.is_forgotten() {
-            let stays = joined.is_visible();
-            self.with_child(slot, fx, stays, |child, fx| child.join(mine, there.child, theirs, fx));
+            self.with_child(slot, fx, |child, fx| child.join(mine, there.child, theirs, fx));
             self.mark(slot, joined.edits, joined.removals, fx);
         } else if !is_forgotten {
             self.replace(slot, joined, fx);

@@ -31,11 +31,11 @@ pub(crate) fn check_named(named: &[Dot], own: Dot) -> Result<(), CrdtError> {
     Ok(())
 }
 
-/// Whether an op at `own` that names these dots means the edit `held`: by name,
-/// by a later one of the same replica, or because its author made it.
+/// Whether an op at `own` that names these dots means the edit `held`: by name, by
+/// a later one of the same replica, or because its author made it.
 pub(crate) fn is_named(held: Dot, named: &[Dot], own: Dot) -> bool {
-    let up_to = |dot: &Dot| dot.replica == held.replica && dot.seq >= held.seq;
-    up_to(&own) || named.get(named.partition_point(|dot| *dot < held)).is_some_and(up_to)
+    let not_before = named.get(named.partition_point(|dot| *dot < held));
+    own.replica == held.replica || not_before.is_some_and(|dot| dot.replica == held.replica)
 }
 
 impl Dots {

@@ -66,6 +66,12 @@ impl<K, E> Keyed<K, E> {
         self.slots.get_mut(slot as usize)?.as_mut().map(|slot| &mut slot.entry)
     }
 
+    /// As [`Keyed::entry_mut`], with the key.
+    pub(crate) fn at_mut(&mut self, slot: u32) -> Option<(&K, &mut E)> {
+        let slot = self.slots.get_mut(slot as usize)?.as_mut()?;
+        Some((&slot.key, &mut slot.entry))
+    }
+
     /// Every occupied slot in the order of the slots, which is the order of
     /// insertion until a slot is used again.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot<K, E>> {

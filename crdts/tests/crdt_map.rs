@@ -392,6 +392,17 @@ fn the_content_of_a_removed_child_goes_when_everybody_knows() {
 }
 
 #[test]
+fn what_children_may_forget_they_forget_with_the_map() {
+    let mut map = CrdtMap::<u8, LwwMap<u8, u8>>::new(id(1));
+    map.entry(1).set(5, 7);
+    map.entry(1).remove(5);
+    let mut state = (*map).clone();
+    let before = encode(&state).len();
+    state.prune(&Cut { version: map.version().clone(), floor: Hlc(u64::MAX) });
+    assert!(encode(&state).len() < before && state.contains_key(&1));
+}
+
+#[test]
 fn the_last_generation_is_refused_before_the_count_overflows() {
     let mut map = Tags::default();
     let at = Stamp { hlc: Hlc(1), dot: Dot { replica: id(1), seq: 0 } };
