@@ -373,7 +373,7 @@ fn a_failed_transaction_leaves_the_children_as_they_were() {
 fn maps_to_different_children_are_of_different_kinds() {
     assert_eq!(MapOf::<PnCounter>::KIND, "crdt-map/1<pn-counter/1>");
     assert_eq!(MapOf::<MapOf<OrSet<u8>>>::KIND, "crdt-map/1<crdt-map/1<or-set/1>>");
-    let bytes = MapOf::<PnCounter>::new(id(1)).to_bytes();
+    let bytes = MapOf::<PnCounter>::new(id(1)).to_bytes().unwrap();
     let read = Saved::<MapOf<LwwRegister<u8>>>::from_bytes(&bytes);
     assert!(matches!(read, Err(LoadError::WrongKind { .. })));
 }
