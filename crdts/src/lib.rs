@@ -5,11 +5,17 @@
 //! | --- | --- |
 //! | [`LwwMap`] | the last write to a key wins, removals included |
 //! | [`LwwSet`] | the last edit of an element wins, at equal times the addition |
+//! | [`LwwRegister`] | the last write wins |
+//! | [`MvRegister`] | every write stays visible until somebody who has seen it writes |
+//! | [`GCounter`], [`PnCounter`] | every addition counts |
+//! | [`OrSet`] | an addition wins over a removal that had not seen it |
+//! | [`CrdtMap`] | children merge as their type says; an edit wins over a removal |
+//! | [`Text`] | both insertions stay, each as a whole; what was inserted into a deleted part stays |
 //!
 //! This crate knows only `repliq-core`. It has no clock, no identity and no I/O:
 //! stamps are passed in, and whoever holds a value decides where it is kept.
 //!
-//! Edits are methods of one trait a type ([`LwwMapMut`], [`LwwSetMut`]) and read
+//! Edits are methods of one trait a type ([`LwwMapMut`], [`LwwSetMut`], ...) and read
 //! the same in a transaction and alone:
 //! ```
 //! use repliq_core::ReplicaId;
@@ -45,14 +51,31 @@
 //! ```
 
 mod bounds;
+pub mod counter;
+pub mod crdt_map;
+mod dots;
 mod hash;
 mod keyed;
 mod lww;
 pub mod map;
+pub mod mv_register;
+pub mod or_set;
+pub mod register;
 mod saved;
+mod seq;
 pub mod set;
 mod stamps;
+pub mod text;
 
 pub use bounds::{Key, Value};
+pub use counter::{
+    GCounter, GCounterEvent, GCounterMut, GCounterOp, GCounterUndo, PnCounter, PnCounterEvent,
+    PnCounterMut, PnCounterOp, PnCounterUndo,
+};
+pub use crdt_map::{CrdtMap, CrdtMapEvent, CrdtMapMut, CrdtMapOp, CrdtMapUndo};
 pub use map::{LwwMap, LwwMapMut, MapEvent, MapOp, MapUndo};
+pub use mv_register::{MvRegister, MvRegisterEvent, MvRegisterMut, MvRegisterOp, MvRegisterUndo};
+pub use or_set::{OrSet, OrSetEvent, OrSetMut, OrSetOp, OrSetUndo};
+pub use register::{LwwRegister, LwwRegisterMut, RegisterEvent, RegisterOp, RegisterUndo};
 pub use set::{LwwSet, LwwSetMut, SetEvent, SetOp, SetUndo};
+pub use text::{Anchor, Side, Text, TextEvent, TextMut, TextOp, TextUndo};

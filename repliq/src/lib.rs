@@ -56,6 +56,8 @@ pub use store::StoreError;
 
 #[cfg(feature = "memory")]
 pub use repliq_backend_memory::MemoryBackend;
+#[cfg(feature = "redb")]
+pub use repliq_backend_redb::RedbBackend;
 #[cfg(feature = "sled")]
 pub use repliq_backend_sled::SledBackend;
 pub use repliq_core::*;
@@ -68,6 +70,8 @@ pub use repliq_transport_websocket::WebSocket;
 
 /// What most programs need: `use repliq::prelude::*`.
 pub mod prelude {
+    #[cfg(feature = "redb")]
+    pub use crate::RedbBackend;
     #[cfg(all(feature = "sled", feature = "websocket"))]
     pub use crate::Server;
     #[cfg(feature = "websocket")]

@@ -1,5 +1,7 @@
 //! What a change costs the backend, in bytes and keys.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod counting;
 
 use counting::backend::{Counting, Written};

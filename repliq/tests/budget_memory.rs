@@ -1,6 +1,8 @@
 //! What an open document takes in memory, counted by the allocator. A binary of
 //! its own with one test, so that nothing else allocates meanwhile.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use peak_alloc::PeakAlloc;
 use repliq::prelude::*;
 

@@ -1,6 +1,8 @@
 //! What syncing costs on the wire, in bytes and frames, and on disk, in keys
 //! read. Bytes are protocol payload: what is handed to the transport.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod counting;
 
 use counting::backend::Counting;
@@ -128,8 +130,12 @@ async fn in_sync_with(documents: usize) -> (MemoryTransport, Relay, String, Devi
         map.update(|m| m.set("title".to_owned(), "a note".to_owned())).await.unwrap();
     }
     let link = device.link(&url).await;
+    // After the first the relay holds everything; after the second the device
+    // knows where that is in the relay's feed. Closing makes the cursor durable.
     link.synced().await.unwrap();
-    link.close().await;
+    link.synced().await.unwrap();
+    device.replica.close().await;
+    let device = Device::on(device.backend, &network).await;
     (network, relay, url, device)
 }
 
@@ -165,12 +171,13 @@ async fn reconnecting_after_one_change_elsewhere_takes_under_400_bytes() {
 
     device.wire.take();
     let link = device.link(&url).await;
-    // A hello each, the change, its ack.
+    // A hello each, the change, its ack, and where the device's own feed goes on
+    // in this run.
     device.wire.until(|t| t.frames_sent >= 2 && t.frames_received >= 2).await;
     let read = device.map("document-7").await.read(|m| m.get("x").cloned()).unwrap();
     assert_eq!(read.as_deref(), Some("y"));
     let traffic = device.wire.take();
-    assert_eq!(traffic.frames(), 4, "{traffic:?}");
+    assert!(traffic.frames() <= 5, "{traffic:?}");
     println!("{} bytes", traffic.bytes());
     assert!(traffic.bytes() < 400, "{traffic:?}");
     link.close().await;

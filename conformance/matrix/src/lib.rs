@@ -7,17 +7,20 @@
 
 mod parts;
 mod scenarios;
+mod types;
 
-pub use parts::{
-    MemoryNet, MemoryStore, Net, SledStore, Store, SyncedMap, SyncedSet, Type, WebSocketNet,
-};
+pub use parts::{MemoryNet, MemoryStore, Net, RedbStore, SledStore, Store, WebSocketNet};
 pub use scenarios::{bootstrap, partition_heals};
+pub use types::{
+    SyncedCrdtMap, SyncedGCounter, SyncedMap, SyncedMvRegister, SyncedOrSet, SyncedPnCounter,
+    SyncedRegister, SyncedSet, SyncedText, Type,
+};
 
 /// Calls `$with!(name: Part, ...)` with every backend.
 #[macro_export]
 macro_rules! backends {
     ($with:ident $(, $args:ty)*) => {
-        $with! { [$($args),*] memory: $crate::MemoryStore, sled: $crate::SledStore }
+        $with! { [$($args),*] memory: $crate::MemoryStore, sled: $crate::SledStore, redb: $crate::RedbStore }
     };
 }
 
@@ -33,6 +36,16 @@ macro_rules! transports {
 #[macro_export]
 macro_rules! types {
     ($with:ident $(, $args:ty)*) => {
-        $with! { [$($args),*] lww_map: $crate::SyncedMap, lww_set: $crate::SyncedSet }
+        $with! { [$($args),*]
+            lww_map: $crate::SyncedMap,
+            lww_set: $crate::SyncedSet,
+            lww_register: $crate::SyncedRegister,
+            mv_register: $crate::SyncedMvRegister,
+            g_counter: $crate::SyncedGCounter,
+            pn_counter: $crate::SyncedPnCounter,
+            or_set: $crate::SyncedOrSet,
+            crdt_map: $crate::SyncedCrdtMap,
+            text: $crate::SyncedText
+        }
     };
 }

@@ -1,5 +1,4 @@
-//! What the cells are made of: for each backend, transport and type, how a test
-//! makes one and what it does with it.
+//! Where the cells run: for each backend and transport, how a test makes one.
 
 use repliq::prelude::*;
 use repliq::{StorageError, WebSocket};
@@ -28,17 +27,6 @@ pub trait Net: Sized {
     fn transport(&self) -> Self::Transport;
     /// Where a relay may listen, at any free address.
     const ANY: &'static str;
-}
-
-/// A data type with an edit that can be told apart and a view to compare.
-pub trait Type {
-    /// The type.
-    type Crdt: Crdt;
-    /// The `n`-th edit of the device called `who`. Edits of different devices
-    /// touch the same places.
-    fn edit(tx: &mut Tx<'_, Self::Crdt>, who: &str, n: usize);
-    /// What a reader sees, in a fixed order.
-    fn view(value: &Self::Crdt) -> Vec<String>;
 }
 
 /// The memory backend.
@@ -72,6 +60,22 @@ impl Store for SledStore {
     }
 }
 
+/// The redb backend, in a temporary directory.
+pub struct RedbStore(TempDir);
+
+impl Store for RedbStore {
+    type Backend = RedbBackend;
+
+    #[allow(clippy::expect_used, reason = "a test without a temporary directory cannot go on")]
+    fn fresh() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn open(&self) -> Result<RedbBackend, StorageError> {
+        RedbBackend::open(self.0.path().join("store.redb"))
+    }
+}
+
 /// The memory transport.
 pub struct MemoryNet(MemoryTransport);
 
@@ -101,47 +105,5 @@ impl Net for WebSocketNet {
 
     fn transport(&self) -> WebSocket {
         WebSocket::default()
-    }
-}
-
-/// [`LwwMap`].
-pub struct SyncedMap;
-
-impl Type for SyncedMap {
-    type Crdt = LwwMap<String, String>;
-
-    fn edit(map: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        map.set(format!("own {who} {n}"), format!("{n}"));
-        map.set(format!("shared {}", n % 3), format!("{who} {n}"));
-        if n % 4 == 3 {
-            map.remove(format!("shared {}", n % 2));
-        }
-    }
-
-    fn view(map: &Self::Crdt) -> Vec<String> {
-        let mut view: Vec<String> = map.iter().map(|(k, v)| format!("{k} = {v}")).collect();
-        view.sort();
-        view
-    }
-}
-
-/// [`LwwSet`].
-pub struct SyncedSet;
-
-impl Type for SyncedSet {
-    type Crdt = LwwSet<String>;
-
-    fn edit(set: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        set.add(format!("own {who} {n}"));
-        set.add(format!("shared {}", n % 3));
-        if n % 4 == 3 {
-            set.remove(format!("shared {}", n % 2));
-        }
-    }
-
-    fn view(set: &Self::Crdt) -> Vec<String> {
-        let mut view: Vec<String> = set.elements().into_iter().cloned().collect();
-        view.sort();
-        view
     }
 }

@@ -1,7 +1,8 @@
 //! What happens in a cell. Every wait is bounded, and every check says what it
 //! compared.
 
-use crate::parts::{Net, Store, Type};
+use crate::parts::{Net, Store};
+use crate::types::Type;
 use repliq::prelude::*;
 use std::error::Error;
 use std::future::Future;

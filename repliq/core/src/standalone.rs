@@ -84,16 +84,16 @@ impl<C: Crdt> Standalone<C> {
     ) -> Result<R, E> {
         let mut effects = Effects::new(false, true);
         let next = self.next_dot();
-        let log = Stamps { clock: &self.clock, wall: self.wall };
+        let log = Stamps { clock: &self.clock, wall: self.wall, first: None };
         let mut transaction = Transaction::new(&mut self.state, next, &mut effects, log);
         let outcome = {
             let mut tx = Tx::from_cursor(&mut transaction);
             catch_unwind(AssertUnwindSafe(|| edit(&mut tx)))
         };
-        let finished = transaction.finish().map(|(extent, _)| extent);
+        let finished = transaction.finish().map(|(extent, log)| (extent, log.first));
         match (outcome, finished) {
-            (Ok(Ok(result)), Ok(extent)) => {
-                self.advance(extent);
+            (Ok(Ok(result)), Ok((extent, first))) => {
+                self.advance(extent, first);
                 Ok(result)
             }
             (outcome, finished) => {
@@ -121,9 +121,10 @@ impl<C: Crdt> Standalone<C> {
         Dot { replica: self.replica, seq: self.version.get(self.replica) }
     }
 
-    fn advance(&mut self, extent: crate::tx::Extent) {
-        if extent.ops > 0 {
-            self.clock.reserve((self.wall)(), extent.ops);
+    /// `first` is the time of the first of `extent.ops` ops.
+    fn advance(&mut self, extent: crate::tx::Extent, first: Option<Hlc>) {
+        if let (Some(first), Some(later)) = (first, extent.ops.checked_sub(1)) {
+            self.clock.observe(first.plus(later));
             let seq = self.version.get(self.replica) + extent.slots;
             self.version.advance(self.replica, seq);
         }
@@ -133,11 +134,14 @@ impl<C: Crdt> Standalone<C> {
 struct Stamps<'a> {
     clock: &'a Clock,
     wall: fn() -> Millis,
+    first: Option<Hlc>,
 }
 
 impl<C: Crdt> TransactionLog<C> for Stamps<'_> {
     fn begin(&mut self) -> Hlc {
-        self.clock.peek((self.wall)())
+        let first = self.clock.peek((self.wall)());
+        self.first = Some(first);
+        first
     }
 
     fn record(&mut self, _op: &C::Op) -> Result<(), CrdtError> {
@@ -158,16 +162,20 @@ impl<C: Crdt> Author<C> for Standalone<C> {
         // A single refused op leaves the state untouched, so no undo is kept.
         let mut effects = Effects::silent();
         let next = self.next_dot();
-        let log = Stamps { clock: &self.clock, wall: self.wall };
+        let log = Stamps { clock: &self.clock, wall: self.wall, first: None };
         let mut transaction = Transaction::new(&mut self.state, next, &mut effects, log);
         transaction.push(op)?;
-        let (extent, _) = transaction.finish()?;
-        self.advance(extent);
+        let (extent, Stamps { first, .. }) = transaction.finish()?;
+        self.advance(extent, first);
         Ok(())
     }
 
     fn current(&self) -> &C {
         &self.state
+    }
+
+    fn next(&self) -> Option<Dot> {
+        Some(self.next_dot())
     }
 }
 
@@ -209,5 +217,9 @@ impl<C: Crdt> Cursor<C> for Direct<'_, C> {
 
     fn push(&mut self, op: C::Op) -> Result<(), CrdtError> {
         self.0.author(op)
+    }
+
+    fn next(&self) -> Option<Dot> {
+        Some(self.0.next_dot())
     }
 }

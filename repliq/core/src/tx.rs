@@ -16,6 +16,12 @@ pub trait Cursor<C: Crdt> {
     /// [`CrdtError`] when the type refuses the op. The transaction is then
     /// poisoned: it takes no further op and is rolled back at its end.
     fn push(&mut self, op: C::Op) -> Result<(), CrdtError>;
+
+    /// The first slot of the next op, where it is known: an op can then name the
+    /// author's own slots by their distance.
+    fn next(&self) -> Option<Dot> {
+        None
+    }
 }
 
 impl<C: Crdt, T: Cursor<C> + ?Sized> Cursor<C> for &mut T {
@@ -25,6 +31,10 @@ impl<C: Crdt, T: Cursor<C> + ?Sized> Cursor<C> for &mut T {
 
     fn push(&mut self, op: C::Op) -> Result<(), CrdtError> {
         (**self).push(op)
+    }
+
+    fn next(&self) -> Option<Dot> {
+        (**self).next()
     }
 }
 
@@ -103,6 +113,10 @@ impl<P: Crdt, D: Crdt> Cursor<D> for Field<'_, P, D> {
     fn push(&mut self, op: D::Op) -> Result<(), CrdtError> {
         self.parent.push((self.wrap)(op))
     }
+
+    fn next(&self) -> Option<Dot> {
+        self.parent.next()
+    }
 }
 
 struct Child<'a, P: Crdt, D: Crdt, G, W> {
@@ -126,6 +140,10 @@ where
     fn push(&mut self, op: D::Op) -> Result<(), CrdtError> {
         self.parent.push((self.wrap)(op))
     }
+
+    fn next(&self) -> Option<Dot> {
+        self.parent.next()
+    }
 }
 
 /// Whatever can author ops of a type: [`Tx`], and
@@ -140,6 +158,11 @@ pub trait Author<C: Crdt> {
 
     /// The state as it is now.
     fn current(&self) -> &C;
+
+    /// The first slot of the next op, where it is known.
+    fn next(&self) -> Option<Dot> {
+        None
+    }
 }
 
 impl<C: Crdt> Author<C> for Tx<'_, C> {
@@ -149,6 +172,10 @@ impl<C: Crdt> Author<C> for Tx<'_, C> {
 
     fn current(&self) -> &C {
         self
+    }
+
+    fn next(&self) -> Option<Dot> {
+        self.cursor.next()
     }
 }
 
@@ -251,5 +278,9 @@ impl<C: Crdt, L: TransactionLog<C>> Cursor<C> for Transaction<'_, C, L> {
             return Err(error.clone());
         }
         self.try_push(op).inspect_err(|error| self.refused = Some(error.clone()))
+    }
+
+    fn next(&self) -> Option<Dot> {
+        Some(self.next)
     }
 }

@@ -340,10 +340,10 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         receiver: &mut dyn DynReceiver,
     ) -> Result<(), Ending> {
         let mut frame = first?.ok_or(Ending::Closed)?;
-        for _ in 0..AT_ONCE {
+        for taken in 1..=AT_ONCE {
             let (head, now) = (self.head(), self.now());
             self.session.receive(&frame, head, now);
-            if self.session.is_identifying() {
+            if taken == AT_ONCE || self.session.is_identifying() {
                 break;
             }
             let next = tokio::select! {

@@ -4,7 +4,13 @@
 //! prepare it does not count. The allocator counts bytes asked for; the resident
 //! set is what the kernel says beyond what it said before.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that fails panics"
+)]
 
 use peak_alloc::PeakAlloc;
 use repliq::prelude::*;

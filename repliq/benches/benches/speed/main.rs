@@ -1,6 +1,12 @@
 //! How fast: updates, group commit, relaying, opening, catching up.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that fails panics"
+)]
 
 mod behind;
 #[path = "../../../tests/counting/backend.rs"]

@@ -147,7 +147,14 @@ async fn repliq(url: &str, space: &str, author: ReplicaId, frames: &[Bytes]) -> 
     sender.sender.send(encode_frame(1, &Wire::Start(hello.head))).await.unwrap();
     sender.receiver.recv().await.unwrap().unwrap();
     let mut from_relay = sender.receiver;
-    let drain = tokio::spawn(async move { while let Ok(Some(_)) = from_relay.recv().await {} });
+    let drain = tokio::spawn(async move {
+        while let Ok(Some(frame)) = from_relay.recv().await {
+            if let Ok(repliq_sync::Frame { message: Wire::Goodbye(why), .. }) = decode_frame(&frame)
+            {
+                panic!("the relay does not go on: {why:?}");
+            }
+        }
+    });
     let began = Instant::now();
     for frame in frames {
         sender.sender.send(frame.clone()).await.unwrap();

@@ -1,0 +1,235 @@
+//! Who made which element: dots by handle, and handles by dot.
+//!
+//! Both directions are kept as runs, so text that was typed in one go takes two
+//! entries however long it is. It never knows where an element stands.
+
+use crate::hash::Seeded;
+use crate::seq::run::MAX_ELEMENTS;
+use hashbrown::HashMap;
+use repliq_core::{Dot, ReplicaId};
+
+/// The dots of the elements `0..len`.
+///
+/// Invariants: `spans` ascend by handle and cover `0..len`; the stretches of an
+/// author ascend by sequence number, do not overlap, and say the same.
+#[derive(Clone, Default)]
+pub(crate) struct Identity {
+    authors: Vec<Author>,
+    numbers: HashMap<ReplicaId, u32, Seeded>,
+    recent: u32,
+    spans: Vec<Span>,
+    len: u32,
+}
+
+#[derive(Clone)]
+struct Author {
+    replica: ReplicaId,
+    stretches: Vec<Stretch>,
+}
+
+/// Elements with consecutive handles and sequence numbers, by handle.
+#[derive(Clone, Copy)]
+struct Span {
+    first: u32,
+    author: u32,
+    seq: u64,
+}
+
+/// The same, by sequence number.
+#[derive(Clone, Copy)]
+struct Stretch {
+    seq: u64,
+    first: u32,
+    len: u32,
+}
+
+impl Stretch {
+    fn end(self) -> u64 {
+        self.seq.saturating_add(u64::from(self.len))
+    }
+}
+
+/// Why elements cannot be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// A dot is taken.
+    Taken,
+    /// Sequence numbers would overflow.
+    Overflow,
+    /// The right origin is not after the left one.
+    Unordered,
+    /// There would be more than [`MAX_ELEMENTS`].
+    Full,
+}
+
+impl Identity {
+    /// How many elements there are; the next gets this handle.
+    pub(crate) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Adds elements with consecutive dots and returns the handle of the first.
+    /// `len` is at least 1. O(1) for dots later than all before of their replica.
+    pub(crate) fn add(&mut self, dot: Dot, len: u32) -> Result<u32, Refusal> {
+        let end = dot.seq.checked_add(u64::from(len)).ok_or(Refusal::Overflow)?;
+        let first = self.len;
+        if len > MAX_ELEMENTS - first {
+            return Err(Refusal::Full);
+        }
+        let number = self.number_or_new(dot.replica);
+        let Some(author) = self.authors.get_mut(number as usize) else {
+            return Err(Refusal::Full);
+        };
+        match author.stretches.last_mut() {
+            Some(last) if last.end() == dot.seq && last.first + last.len == first => {
+                last.len += len;
+                self.len += len;
+                // The handle before belongs to this stretch, so the last span continues too.
+                return Ok(first);
+            }
+            Some(last) if last.end() > dot.seq => {
+                let place = author.stretches.partition_point(|held| held.seq < dot.seq);
+                let before = place.checked_sub(1).and_then(|before| author.stretches.get(before));
+                let after = author.stretches.get(place);
+                if before.is_some_and(|before| before.end() > dot.seq)
+                    || after.is_some_and(|after| after.seq < end)
+                {
+                    return Err(Refusal::Taken);
+                }
+                author.stretches.insert(place, Stretch { seq: dot.seq, first, len });
+            }
+            _ => author.stretches.push(Stretch { seq: dot.seq, first, len }),
+        }
+        self.spans.push(Span { first, author: number, seq: dot.seq });
+        self.len += len;
+        Ok(first)
+    }
+
+    /// The identity of elements with these dots, in this order. O(n log n).
+    pub(crate) fn of(dots: impl Iterator<Item = (Dot, u32)>) -> Result<Self, Refusal> {
+        let mut identity = Self::default();
+        for (dot, len) in dots {
+            dot.seq.checked_add(u64::from(len)).ok_or(Refusal::Overflow)?;
+            let (first, author) = (identity.len, identity.number_or_new(dot.replica));
+            if len > MAX_ELEMENTS - first {
+                return Err(Refusal::Full);
+            }
+            identity.spans.push(Span { first, author, seq: dot.seq });
+            if let Some(author) = identity.authors.get_mut(author as usize) {
+                author.stretches.push(Stretch { seq: dot.seq, first, len });
+            }
+            identity.len += len;
+        }
+        for author in &mut identity.authors {
+            author.stretches.sort_unstable_by_key(|held| held.seq);
+            let apart = |a: &Stretch, b: &Stretch| a.end() <= b.seq;
+            if !author.stretches.is_sorted_by(apart) {
+                return Err(Refusal::Taken);
+            }
+        }
+        Ok(identity)
+    }
+
+    /// Forgets the elements from `first` on.
+    pub(crate) fn truncate(&mut self, first: u32) {
+        while self.len > first {
+            let Some(span) = self.spans.last().copied() else { return };
+            let keep = first.saturating_sub(span.first);
+            let Some(author) = self.authors.get_mut(span.author as usize) else { return };
+            let place = author.stretches.partition_point(|held| held.seq <= span.seq);
+            if let Some(place) = place.checked_sub(1) {
+                // A stretch may begin before this span only if the span is a part of it.
+                if let Some(held) = author.stretches.get_mut(place) {
+                    held.len = span.first + keep - held.first;
+                    if held.len == 0 {
+                        author.stretches.remove(place);
+                    }
+                }
+            }
+            if keep == 0 {
+                self.spans.pop();
+            }
+            self.len = span.first + keep;
+        }
+    }
+
+    /// The dot of an element, which must be one. O(log spans).
+    pub(crate) fn dot(&self, element: u32) -> Dot {
+        self.stretch_at(element).0
+    }
+
+    /// The dot of an element, and how many handles from it on have consecutive
+    /// dots.
+    pub(crate) fn stretch_at(&self, element: u32) -> (Dot, u32) {
+        let place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
+        let Some(span) = self.spans.get(place) else { return (Dot::default(), 1) };
+        let end = self.spans.get(place + 1).map_or(self.len, |next| next.first);
+        let replica = self.replica(span.author);
+        let seq = span.seq + u64::from(element - span.first);
+        (Dot { replica, seq }, end.saturating_sub(element))
+    }
+
+    /// The element with this dot. O(log stretches of the replica).
+    pub(crate) fn find(&self, dot: Dot) -> Option<u32> {
+        self.find_run(dot).map(|(element, _)| element)
+    }
+
+    /// The element with this dot, and how many from it on have consecutive
+    /// handles and dots.
+    pub(crate) fn find_run(&self, dot: Dot) -> Option<(u32, u32)> {
+        let author = self.authors.get(self.number(dot.replica)? as usize)?;
+        let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
+        let stretch = author.stretches.get(place)?;
+        let offset = u32::try_from(dot.seq - stretch.seq).ok()?;
+        let left = stretch.len.checked_sub(offset).filter(|left| *left > 0)?;
+        Some((stretch.first + offset, left))
+    }
+
+    /// How many of `len` dots from `dot` on are no elements, up to the first that is.
+    pub(crate) fn gap(&self, dot: Dot, len: u32) -> u32 {
+        let author = self.number(dot.replica).and_then(|n| self.authors.get(n as usize));
+        let Some(author) = author else { return len };
+        let place = author.stretches.partition_point(|held| held.end() <= dot.seq);
+        let next = author.stretches.get(place).map(|held| held.seq.saturating_sub(dot.seq));
+        next.map_or(len, |gap| u32::try_from(gap).unwrap_or(u32::MAX).min(len))
+    }
+
+    fn replica(&self, author: u32) -> ReplicaId {
+        self.authors.get(author as usize).map(|author| author.replica).unwrap_or_default()
+    }
+
+    fn number(&self, replica: ReplicaId) -> Option<u32> {
+        if self.authors.get(self.recent as usize).is_some_and(|author| author.replica == replica) {
+            return Some(self.recent);
+        }
+        self.numbers.get(&replica).copied()
+    }
+
+    fn number_or_new(&mut self, replica: ReplicaId) -> u32 {
+        let number = self.number(replica).unwrap_or_else(|| {
+            // Every author has an element, so there are fewer than 2^31.
+            let number = u32::try_from(self.authors.len()).unwrap_or(u32::MAX);
+            self.authors.push(Author { replica, stretches: Vec::new() });
+            self.numbers.insert(replica, number);
+            number
+        });
+        self.recent = number;
+        number
+    }
+}
+
+/// The last item that passes a test which no item passes after one that does
+/// not. O(log distance) from the end, because edits mostly concern late elements.
+fn last_with<T>(items: &[T], test: impl Fn(&T) -> bool) -> Option<usize> {
+    let mut end = items.len();
+    let mut step = 1;
+    while let Some(start) = end.checked_sub(step) {
+        let part = items.get(start..end)?;
+        if part.first().is_some_and(&test) {
+            return Some(start + part.partition_point(&test) - 1);
+        }
+        end = start;
+        step *= 2;
+    }
+    items.get(..end)?.partition_point(&test).checked_sub(1)
+}

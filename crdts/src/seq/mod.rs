@@ -1,0 +1,197 @@
+//! The engine under every type with positions: the order of elements that many
+//! replicas insert and delete.
+//!
+//! It promises that equal histories give equal orders, and that a concurrent
+//! run of insertions is never interleaved with another ([`order`]). It holds
+//! every element that ever was, dead ones as well, in a few bytes a run. It never
+//! knows what an element is: whoever uses it keeps that by the element's handle,
+//! a number counted from 0 in the order of arrival.
+
+mod identity;
+mod order;
+mod places;
+mod run;
+mod saved;
+mod tree;
+
+pub(crate) use identity::Refusal;
+pub(crate) use run::{MAX_ELEMENTS, NONE, Run};
+pub(crate) use saved::Columns;
+
+use identity::Identity;
+use order::Newcomer;
+use repliq_core::Dot;
+use tree::Tree;
+
+/// The order of a sequence and who made each of its elements.
+#[derive(Clone, Default)]
+pub(crate) struct Seq {
+    tree: Tree,
+    identity: Identity,
+}
+
+/// Elements with consecutive handles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Elements {
+    pub(crate) first: u32,
+    pub(crate) len: u32,
+}
+
+/// The origins of an insertion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Origins {
+    pub(crate) left: u32,
+    pub(crate) right: u32,
+    /// Whether the left origin has the same right origin.
+    pub(crate) inherited: bool,
+}
+
+impl Seq {
+    /// How many elements a reader sees. O(1).
+    pub(crate) const fn visible(&self) -> u32 {
+        self.tree.visible()
+    }
+
+    /// How many elements there are, dead ones included. O(1).
+    pub(crate) const fn elements(&self) -> u32 {
+        self.identity.len()
+    }
+
+    /// Every run, in order.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Run> + '_ {
+        self.tree.runs()
+    }
+
+    /// The living runs from the `index`-th visible element on.
+    pub(crate) fn living_from(&self, index: u32) -> impl Iterator<Item = Run> + '_ {
+        let spot = self.tree.after_visible(index);
+        self.tree.runs_from(spot).filter(|run| !run.is_dead())
+    }
+
+    /// The runs after an element, or all of them for [`NONE`].
+    pub(crate) fn runs_after(&self, element: u32) -> impl Iterator<Item = Run> + '_ {
+        self.tree.runs_from(self.tree.after(element))
+    }
+
+    /// The element before another one, dead or alive, or [`NONE`].
+    pub(crate) fn before(&self, element: u32) -> u32 {
+        self.tree.previous(self.tree.before(element))
+    }
+
+    /// The origins of an insertion at visible position `index`: the element
+    /// before it and the one after, dead or alive. O(log n), O(1) near the latest edit.
+    pub(crate) fn origins(&self, index: u32) -> Origins {
+        let spot = self.tree.after_visible(index);
+        let right = self.tree.next(spot);
+        match self.tree.run_before(spot) {
+            Some((run, offset)) => {
+                Origins { left: run.first() + offset - 1, right, inherited: run.right() == right }
+            }
+            None => Origins { left: NONE, right, inherited: false },
+        }
+    }
+
+    /// The right origin of an element.
+    pub(crate) fn right_of(&self, element: u32) -> u32 {
+        self.tree.run_of(element).0.right()
+    }
+
+    /// Whether the element can be seen.
+    pub(crate) fn is_living(&self, element: u32) -> bool {
+        !self.tree.run_of(element).0.is_dead()
+    }
+
+    /// How many visible elements stand before this one. O(log n).
+    pub(crate) fn index(&self, element: u32) -> u32 {
+        self.tree.index(self.tree.before(element))
+    }
+
+    /// The dot of an element. O(log n).
+    pub(crate) fn dot(&self, element: u32) -> Dot {
+        self.identity.dot(element)
+    }
+
+    /// The dot of an element, and how many handles from it on continue it.
+    pub(crate) fn stretch_at(&self, element: u32) -> (Dot, u32) {
+        self.identity.stretch_at(element)
+    }
+
+    /// The element with this dot. O(log n).
+    pub(crate) fn find(&self, dot: Dot) -> Option<u32> {
+        self.identity.find(dot)
+    }
+
+    /// The elements with these dots, as far as they have consecutive handles.
+    pub(crate) fn find_run(&self, dot: Dot, len: u64) -> Option<Elements> {
+        let (first, held) = self.identity.find_run(dot)?;
+        Some(Elements { first, len: u32::try_from(len).unwrap_or(u32::MAX).min(held) })
+    }
+
+    /// How many of `len` dots from `dot` on are not held, up to the first that is.
+    pub(crate) fn gap(&self, dot: Dot, len: u32) -> u32 {
+        self.identity.gap(dot, len)
+    }
+
+    /// Whether one element stands before another. The edges are before and after all.
+    pub(crate) fn are_in_order(&self, left: u32, right: u32) -> bool {
+        left == NONE || right == NONE || self.tree.is_before(left, right)
+    }
+
+    /// Inserts `len` new elements, typed in one go between two origins. Both are
+    /// elements or edges.
+    pub(crate) fn insert(
+        &mut self,
+        dot: Dot,
+        len: u32,
+        left: u32,
+        right: u32,
+    ) -> Result<Elements, Refusal> {
+        let new = Newcomer { dot, left, right };
+        let spot = match self.place_between(new) {
+            Some(spot) => spot,
+            None if self.are_in_order(left, right) => self.place_among(new),
+            None => return Err(Refusal::Unordered),
+        };
+        let elements = self.add(dot, len)?;
+        self.tree.insert(spot, Run::new(elements.first, len, left, right));
+        Ok(elements)
+    }
+
+    /// Adds elements that have no place yet: [`Seq::put`] gives them one.
+    pub(crate) fn add(&mut self, dot: Dot, len: u32) -> Result<Elements, Refusal> {
+        let first = self.identity.add(dot, len)?;
+        Ok(Elements { first, len })
+    }
+
+    /// Gives added elements their place.
+    pub(crate) fn put(&mut self, elements: Elements, left: u32, right: u32, dead: bool) {
+        let dot = self.identity.dot(elements.first);
+        let new = Newcomer { dot, left, right };
+        let spot = self.place_between(new).unwrap_or_else(|| self.place_among(new));
+        let run = Run::new(elements.first, elements.len, left, right).with_dead(dead);
+        self.tree.insert(spot, run);
+    }
+
+    /// Whether the element has been given its place.
+    pub(crate) fn is_placed(&self, element: u32) -> bool {
+        self.tree.holds(element)
+    }
+
+    /// Marks elements dead or alive, and tells which changed and at what place.
+    pub(crate) fn mark(
+        &mut self,
+        elements: Elements,
+        dead: bool,
+        mut changes: impl FnMut(Elements, &dyn Fn() -> u32),
+    ) {
+        self.tree.mark(elements.first, elements.len, dead, |tree, spot, first, len| {
+            changes(Elements { first, len }, &|| tree.index(spot));
+        });
+    }
+
+    /// Takes out the elements from `first` on, physically.
+    pub(crate) fn truncate(&mut self, first: u32) {
+        self.tree.truncate(first);
+        self.identity.truncate(first);
+    }
+}

@@ -1,0 +1,291 @@
+//! A text that several people edit at once.
+//!
+//! A position counts Unicode scalars. An insertion stays between the two
+//! characters it was made between, whatever others insert or delete around
+//! them; two insertions at one place stand one after the other as wholes, the
+//! same way round everywhere, and are never mixed letter by letter, not even when
+//! they were typed backwards (this order is FugueMax: Weidner and Kleppmann, "The
+//! Art of the Fugue", 2023). A deletion deletes the characters its author saw and
+//! no others: what someone else inserts among them stays.
+//!
+//! # Example: two devices edit offline
+//! ```
+//! use repliq_core::ReplicaId;
+//! use repliq_crdts::{Side, Text, TextMut};
+//!
+//! let mut laptop = Text::new(ReplicaId::from_bytes([1; 16]));
+//! laptop.insert(0, "The cat sat.")?;
+//! let mut phone = Text::new(ReplicaId::from_bytes([2; 16]));
+//! phone.merge(laptop.clone());
+//!
+//! laptop.insert(4, "old ")?; // "The old cat sat."
+//! phone.insert(4, "big ")?; // "The big cat sat."
+//! phone.replace(12..15, "slept")?; // "The big cat slept."
+//! let cursor = phone.anchor(8, Side::Before).expect("it is in range"); // at "cat"
+//!
+//! laptop.merge(phone.clone());
+//! phone.merge(laptop.clone());
+//! assert_eq!(laptop.to_string(), "The old big cat slept."); // both, word by word
+//! assert_eq!(*laptop, *phone);
+//! assert_eq!(phone.position(&cursor), Some(12)); // still at "cat"
+//!
+//! // One deletes a sentence, the other corrects it: the correction stays.
+//! laptop.delete(..)?;
+//! phone.insert(11, "-fish")?;
+//! laptop.merge(phone.clone());
+//! assert_eq!(laptop.to_string(), "-fish");
+//! # Ok::<(), repliq_core::EditError>(())
+//! ```
+//!
+//! # What is kept of a deleted character
+//! That it was there, between which others, in a few bytes a run; not what it
+//! was, once the text has been saved and loaded. [`Crdt::prune`] forgets nothing
+//! yet: a character that is deleted everywhere may still be the origin of one
+//! that is not, so forgetting it means writing those others' origins anew.
+
+mod edit;
+mod join;
+mod op;
+mod read;
+mod reauthor;
+mod saved;
+mod scalars;
+
+pub use edit::TextMut;
+pub use op::{LeftOrigin, RightOrigin, Stretch, Target, TextOp, Typed};
+pub use read::{Anchor, Side};
+
+use crate::seq::{Elements, MAX_ELEMENTS, NONE, Refusal, Seq};
+use op::own;
+use repliq_core::{Crdt, CrdtError, Dot, Effects, ReplicaId, Stamp, Standalone, Tx, Version};
+use scalars::Scalars;
+
+/// A text that several people edit at once; see the [module](self) for what that
+/// means under concurrency.
+///
+/// It holds at most 2^31 - 1 characters and 4 GiB of UTF-8, deleted ones
+/// included.
+#[derive(Clone, Default)]
+pub struct Text {
+    seq: Seq,
+    scalars: Scalars,
+}
+
+/// A visible change of a [`Text`], by positions as they are when it happens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TextEvent {
+    /// Text was inserted.
+    Inserted {
+        /// The index of its first scalar.
+        index: usize,
+        /// What was inserted.
+        text: String,
+    },
+    /// Scalars were deleted.
+    Deleted {
+        /// The index of the first of them.
+        index: usize,
+        /// How many they were.
+        len: usize,
+    },
+}
+
+/// What takes back one step of an edit of a [`Text`].
+pub struct TextUndo(Step);
+
+enum Step {
+    /// Elements from this one on were inserted.
+    Inserted(u32),
+    /// Living elements were deleted.
+    Deleted(Elements),
+}
+
+impl TextUndo {
+    const fn inserted(first: u32) -> Self {
+        Self(Step::Inserted(first))
+    }
+}
+
+impl Crdt for Text {
+    const KIND: &'static str = "text/1";
+    type Op = TextOp;
+    type Event = TextEvent;
+    type Undo = TextUndo;
+
+    fn slots(op: &TextOp) -> u64 {
+        op.slots()
+    }
+
+    fn apply(&mut self, op: TextOp, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
+        match op {
+            TextOp::Insert { left, right, text } => self.apply_insert(left, right, &text, at, fx),
+            TextOp::Delete(stretch) => self.apply_delete(&[stretch], at, fx),
+            TextOp::DeleteEach(stretches) => self.apply_delete(&stretches, at, fx),
+        }
+    }
+
+    fn join(&mut self, _mine: &Version, other: Self, _theirs: &Version, fx: &mut Effects<Self>) {
+        self.take_over(&other, fx);
+    }
+
+    fn rollback(&mut self, undo: TextUndo) {
+        match undo.0 {
+            Step::Inserted(first) => {
+                self.seq.truncate(first);
+                self.scalars.truncate(first);
+            }
+            Step::Deleted(elements) => self.seq.mark(elements, false, |_, _| {}),
+        }
+    }
+
+    fn reauthor(
+        op: TextOp,
+        at: Stamp,
+        before: &Self,
+        tx: &mut Tx<'_, Self>,
+    ) -> Result<(), CrdtError> {
+        reauthor::reauthor(op, at, before, tx)
+    }
+}
+
+impl Text {
+    /// An empty text on its own, which `replica` is going to edit.
+    #[allow(clippy::new_ret_no_self, reason = "a bare text cannot be edited: it has no replica id")]
+    #[must_use]
+    pub fn new(replica: ReplicaId) -> Standalone<Self> {
+        Standalone::new(replica)
+    }
+
+    fn apply_insert(
+        &mut self,
+        left: LeftOrigin,
+        right: RightOrigin,
+        text: &Typed,
+        at: Stamp,
+        fx: &mut Effects<Self>,
+    ) -> Result<(), CrdtError> {
+        let left = self.left_element(left, at)?;
+        let right = self.right_element(right, left, at)?;
+        let count = text.count();
+        if count == 0 {
+            return Err(CrdtError::Invalid("an insertion of nothing"));
+        }
+        text.with(|text| {
+            if self.scalars.bytes().checked_add(text.len()).is_none_or(|bytes| bytes > LIMIT) {
+                return Err(CrdtError::Limit("a text has at most 4 GiB"));
+            }
+            let elements = self.seq.insert(at.dot, count, left, right).map_err(refused)?;
+            self.scalars.push(text, count);
+            fx.undo(|| TextUndo::inserted(elements.first));
+            fx.event(|| TextEvent::Inserted {
+                index: self.seq.index(elements.first) as usize,
+                text: text.to_owned(),
+            });
+            Ok(())
+        })
+    }
+
+    fn left_element(&self, left: LeftOrigin, at: Stamp) -> Result<u32, CrdtError> {
+        let dot = match left {
+            LeftOrigin::Start => return Ok(NONE),
+            LeftOrigin::Back(slots) => own(at, slots),
+            LeftOrigin::At(dot) => Some(dot),
+        };
+        self.origin(dot)
+    }
+
+    fn right_element(&self, right: RightOrigin, left: u32, at: Stamp) -> Result<u32, CrdtError> {
+        let dot = match right {
+            RightOrigin::End => return Ok(NONE),
+            RightOrigin::Inherited | RightOrigin::Following if left == NONE => None,
+            RightOrigin::Inherited => return Ok(self.seq.right_of(left)),
+            RightOrigin::Following => {
+                let dot = self.seq.dot(left);
+                dot.seq.checked_add(1).map(|seq| Dot { seq, ..dot })
+            }
+            RightOrigin::Back(slots) => own(at, slots),
+            RightOrigin::At(dot) => Some(dot),
+        };
+        self.origin(dot)
+    }
+
+    fn origin(&self, dot: Option<Dot>) -> Result<u32, CrdtError> {
+        let element = dot.and_then(|dot| self.seq.find(dot));
+        element.ok_or(CrdtError::Invalid("an origin of the insertion is not there"))
+    }
+
+    fn apply_delete(
+        &mut self,
+        stretches: &[Stretch],
+        at: Stamp,
+        fx: &mut Effects<Self>,
+    ) -> Result<(), CrdtError> {
+        if stretches.is_empty() {
+            return Err(CrdtError::Invalid("a deletion of nothing"));
+        }
+        // Most deletions are one stretch that is held in one piece.
+        if let [Stretch { from, len }] = stretches {
+            let found = from.dot(at, None).and_then(|dot| self.seq.find_run(dot, *len));
+            if let Some(found) = found.filter(|found| u64::from(found.len) == *len && *len > 0) {
+                self.delete(found, fx);
+                return Ok(());
+            }
+        }
+        for elements in self.found(stretches, at)? {
+            self.delete(elements, fx);
+        }
+        Ok(())
+    }
+
+    /// What the stretches name; refused unless all of it is there.
+    fn found(&self, stretches: &[Stretch], at: Stamp) -> Result<Vec<Elements>, CrdtError> {
+        const MISSING: CrdtError = CrdtError::Invalid("a character to delete is not there");
+        let mut found = Vec::new();
+        let mut before = None;
+        for Stretch { from, len } in stretches {
+            let mut dot = from.dot(at, before).ok_or(MISSING)?;
+            before = Some(dot);
+            if *len == 0 || *len > u64::from(MAX_ELEMENTS) {
+                return Err(CrdtError::Invalid("a deletion of nothing, or of too much"));
+            }
+            let mut left = *len;
+            while left > 0 {
+                let elements = self.seq.find_run(dot, left).ok_or(MISSING)?;
+                left -= u64::from(elements.len);
+                dot.seq = dot.seq.saturating_add(u64::from(elements.len));
+                found.push(elements);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes what of these elements is alive.
+    fn delete(&mut self, elements: Elements, fx: &mut Effects<Self>) {
+        self.seq.mark(elements, true, |changed, index| {
+            fx.undo(|| TextUndo(Step::Deleted(changed)));
+            fx.event(|| TextEvent::Deleted { index: index() as usize, len: changed.len as usize });
+        });
+    }
+}
+
+/// How many bytes of UTF-8 there may be.
+const LIMIT: usize = u32::MAX as usize;
+
+fn refused(refusal: Refusal) -> CrdtError {
+    match refusal {
+        Refusal::Taken => CrdtError::Invalid("the dot of a character is taken"),
+        Refusal::Overflow => CrdtError::Invalid("sequence numbers overflow"),
+        Refusal::Unordered => CrdtError::Invalid("the origins are not in order"),
+        Refusal::Full => CrdtError::Limit("a text has at most 2^31 - 1 characters"),
+    }
+}
+
+/// Equal texts have seen insertions and deletions that leave the same: they also
+/// agree on what was deleted and on every origin.
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        repliq_core::encode(self) == repliq_core::encode(other)
+    }
+}
+
+impl Eq for Text {}

@@ -1,0 +1,209 @@
+//! Reading a text: by scalar, by byte, by UTF-16 unit, and by anchor.
+
+use super::Text;
+use repliq_core::Dot;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::{Bound, Range, RangeBounds};
+
+/// A place in a text that stays with the character it is beside: a cursor, the
+/// end of a selection, a comment. It means the same on every replica that has
+/// seen the character.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The character it stays with; `None` is the edge of the text on its side.
+    character: Option<Dot>,
+    side: Side,
+}
+
+/// On which side of its character an [`Anchor`] is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Side {
+    /// Right before the character that follows: text inserted at the anchor goes
+    /// before it.
+    Before,
+    /// Right after the character that precedes: text inserted at the anchor goes
+    /// after it.
+    After,
+}
+
+impl Text {
+    /// How many Unicode scalars a reader sees. O(1).
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.seq.visible() as usize
+    }
+
+    /// Whether a reader sees nothing. O(1).
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text in pieces, in order. O(pieces), deleted ones included.
+    pub fn chunks(&self) -> impl Iterator<Item = &str> {
+        self.seq
+            .runs()
+            .filter(|run| !run.is_dead())
+            .map(|run| self.scalars.get(run.first(), run.len()))
+    }
+
+    /// The scalar at an index. O(log n).
+    #[must_use]
+    pub fn char_at(&self, index: usize) -> Option<char> {
+        let index = u32::try_from(index).ok().filter(|index| *index < self.seq.visible())?;
+        let run = self.seq.living_from(index).next()?;
+        self.scalars.get(run.first(), 1).chars().next()
+    }
+
+    /// The text between two indexes, or `None` if they are out of range.
+    /// O(log n + what is read).
+    #[must_use]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Option<String> {
+        let range = self.range(range).filter(|range| range.end <= self.len())?;
+        let mut slice = String::new();
+        let mut left = u32::try_from(range.len()).ok()?;
+        if left > 0 {
+            for run in self.seq.living_from(u32::try_from(range.start).ok()?) {
+                let count = left.min(run.len());
+                slice.push_str(self.scalars.get(run.first(), count));
+                left -= count;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        Some(slice)
+    }
+
+    /// The bounds of a range; `None` if it ends before it starts or overflows.
+    pub(super) fn range(&self, range: impl RangeBounds<usize>) -> Option<Range<usize>> {
+        let start = match range.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(before) => before.checked_add(1)?,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(last) => last.checked_add(1)?,
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => self.len(),
+        };
+        (start <= end).then_some(start..end)
+    }
+
+    /// The length in bytes of UTF-8. O(1) while the text is ASCII, else O(n).
+    #[must_use]
+    pub fn len_utf8(&self) -> usize {
+        self.measure(char::len_utf8)
+    }
+
+    /// The length in UTF-16 units, as JavaScript counts. O(1) while the text is
+    /// ASCII, else O(n).
+    #[must_use]
+    pub fn len_utf16(&self) -> usize {
+        self.measure(char::len_utf16)
+    }
+
+    /// The index of the scalar that starts at a byte of the UTF-8 form; `None`
+    /// past the end and inside of a scalar. O(1) while the text is ASCII, else O(n).
+    #[must_use]
+    pub fn utf8_to_index(&self, byte: usize) -> Option<usize> {
+        self.index_at(byte, char::len_utf8)
+    }
+
+    /// The byte at which the scalar at an index starts; `None` past the end.
+    /// O(1) while the text is ASCII, else O(n).
+    #[must_use]
+    pub fn index_to_utf8(&self, index: usize) -> Option<usize> {
+        self.offset_of(index, char::len_utf8)
+    }
+
+    /// The index of the scalar that starts at a UTF-16 unit; `None` past the end
+    /// and inside of a surrogate pair. O(1) while the text is ASCII, else O(n).
+    #[must_use]
+    pub fn utf16_to_index(&self, unit: usize) -> Option<usize> {
+        self.index_at(unit, char::len_utf16)
+    }
+
+    /// The UTF-16 unit at which the scalar at an index starts; `None` past the
+    /// end. O(1) while the text is ASCII, else O(n).
+    #[must_use]
+    pub fn index_to_utf16(&self, index: usize) -> Option<usize> {
+        self.offset_of(index, char::len_utf16)
+    }
+
+    fn scalars(&self) -> impl Iterator<Item = char> {
+        self.chunks().flat_map(str::chars)
+    }
+
+    fn measure(&self, width: fn(char) -> usize) -> usize {
+        if self.scalars.is_ascii() { self.len() } else { self.scalars().map(width).sum() }
+    }
+
+    fn index_at(&self, offset: usize, width: fn(char) -> usize) -> Option<usize> {
+        if self.scalars.is_ascii() {
+            return (offset <= self.len()).then_some(offset);
+        }
+        let mut passed = 0;
+        let mut index = 0;
+        let mut scalars = self.scalars();
+        while passed < offset {
+            passed += width(scalars.next()?);
+            index += 1;
+        }
+        (passed == offset).then_some(index)
+    }
+
+    fn offset_of(&self, index: usize, width: fn(char) -> usize) -> Option<usize> {
+        if index > self.len() {
+            return None;
+        }
+        if self.scalars.is_ascii() {
+            return Some(index);
+        }
+        Some(self.scalars().take(index).map(width).sum())
+    }
+
+    /// An anchor at an index, or `None` past the end. With [`Side::Before`] it
+    /// stays with the character at the index, with [`Side::After`] with the one
+    /// before it. O(log n).
+    #[must_use]
+    pub fn anchor(&self, index: usize, side: Side) -> Option<Anchor> {
+        let index = u32::try_from(index).ok().filter(|index| *index <= self.seq.visible())?;
+        let beside = match side {
+            Side::Before if index < self.seq.visible() => Some(index),
+            Side::Before => None,
+            Side::After => index.checked_sub(1),
+        };
+        let run = beside.and_then(|index| self.seq.living_from(index).next());
+        Some(Anchor { character: run.map(|run| self.seq.dot(run.first())), side })
+    }
+
+    /// The index where an anchor is now; of a deleted character, where it was.
+    /// `None` if this text has not seen the character. O(log n).
+    #[must_use]
+    pub fn position(&self, anchor: &Anchor) -> Option<usize> {
+        let Some(dot) = anchor.character else {
+            return Some(match anchor.side {
+                Side::Before => self.len(),
+                Side::After => 0,
+            });
+        };
+        let element = self.seq.find(dot)?;
+        let after = anchor.side == Side::After && self.seq.is_living(element);
+        Some((self.seq.index(element) + u32::from(after)) as usize)
+    }
+}
+
+/// The text that a reader sees.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.chunks().try_for_each(|chunk| f.write_str(chunk))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string(), f)
+    }
+}
