@@ -116,6 +116,16 @@ impl Stop {
     }
 }
 
+impl Staged {
+    /// Whether memory is to hold what the batch writes. Cursors and leases are read
+    /// from the backend each time: whether such a batch is there, and whether it
+    /// stays, changes nothing for anybody.
+    pub(super) fn is_remembered(&self) -> bool {
+        self.documents.values().any(|document| document.meta_due || !document.before.is_empty())
+            || self.spaces.values().any(|space| space.dirty)
+    }
+}
+
 impl<'a> Stage<'a> {
     pub(super) fn new(
         shared: &'a Shared,

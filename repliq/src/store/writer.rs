@@ -147,6 +147,9 @@ impl Store {
     fn write(&self, staged: &Staged) -> Result<(), StoreError> {
         let backend = self.shared.backend.as_ref();
         let Err(error) = backend.commit(staged.batch.clone()) else { return Ok(()) };
+        if !staged.is_remembered() {
+            return Err(error.into());
+        }
         let durable = match is_there(backend, staged) {
             Ok(false) => return Err(error.into()),
             Ok(true) => backend.commit(staged.batch.clone()).is_ok(),

@@ -138,6 +138,29 @@ fn a_store_that_does_not_know_what_is_durable_refuses_everything() {
     }
 }
 
+/// A cursor that is written a second time looks as if it were there already; that
+/// it cannot be written is no reason to refuse everything for ever.
+#[test]
+fn a_cursor_that_cannot_be_written_does_not_break_the_store() {
+    let backend = Probe::of(Map::new());
+    let mut store = open(&backend);
+    let mut pen = Pen::new(0xaa);
+    let known = local("d", pen.write(b"x"));
+    store.commit(std::slice::from_ref(&known), WALL).unwrap();
+    let position = Position { epoch: Epoch(1), n: FeedNumber(1) };
+    let cursor = Cursor { peer: Bytes::from_static(b"peer"), position };
+    let cursor = Submission::Cursor { space: "s".into(), cursor };
+    // Alone, or with a change that the store has already.
+    for batch in [vec![cursor.clone()], vec![known, cursor]] {
+        store.commit(&batch, WALL).unwrap();
+        backend.plan(&[FailsNotApplied, FailsNotApplied]);
+        let error = store.commit(&batch, WALL).unwrap_err();
+        assert!(matches!(error, StoreError::Storage(_)), "{error}");
+        backend.plan(&[]);
+    }
+    store.commit(&[local("d", pen.write(b"y"))], WALL).unwrap();
+}
+
 #[test]
 fn a_store_that_cannot_read_back_after_an_error_refuses_everything() {
     let backend = Probe::of(Map::new());
