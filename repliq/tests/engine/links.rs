@@ -53,7 +53,7 @@ async fn a_link_to_a_relay_that_is_down_comes_up_with_it() {
     assert!(matches!(*status.borrow(), LinkStatus::Closed));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn the_statuses_of_a_link_come_in_their_order() {
     let network = MemoryTransport::new();
     let (relay, url) = relay(&network).await;
