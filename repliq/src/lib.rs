@@ -5,6 +5,20 @@
 //! [`Crdt`]), the storage (any [`StorageBackend`]), the network (any
 //! [`Transport`]). Start with [`Replica::open`], which stands on sled and
 //! WebSocket.
+#![cfg_attr(
+    all(feature = "redb", feature = "quic"),
+    doc = r#"
+```no_run
+# use repliq::prelude::*;
+# async fn choose(config: TlsConfig) -> Result<(), Box<dyn std::error::Error>> {
+let replica: Replica<RedbBackend, Quic> = Replica::builder()
+    .storage(RedbBackend::open("data.redb")?)
+    .transport(Quic::new(config))
+    .build().await?;
+# Ok(()) }
+```
+"#
+)]
 
 mod client;
 mod document;
@@ -40,6 +54,10 @@ pub use repliq_crdts as crdts;
 pub use repliq_sync::{Refusal, RefusedChange, SessionError};
 #[cfg(feature = "memory")]
 pub use repliq_transport_memory::MemoryTransport;
+#[cfg(feature = "quic")]
+pub use repliq_transport_quic::{
+    Fingerprint, Quic, Refusal as CertificateRefusal, TlsConfig, TlsError,
+};
 #[cfg(feature = "websocket")]
 pub use repliq_transport_websocket::WebSocket;
 
@@ -57,6 +75,8 @@ pub mod prelude {
     };
     #[cfg(feature = "memory")]
     pub use crate::{MemoryBackend, MemoryTransport};
+    #[cfg(feature = "quic")]
+    pub use crate::{Quic, TlsConfig};
     #[cfg(feature = "sled")]
     pub use crate::{SledBackend, SledBackend as SledStorage};
     pub use repliq_crdts::*;

@@ -9,7 +9,7 @@ mod parts;
 mod scenarios;
 
 pub use parts::{
-    MemoryNet, MemoryStore, Net, RedbStore, SledStore, Store, SyncedMap, SyncedSet, Type,
+    MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, Store, SyncedMap, SyncedSet, Type,
     WebSocketNet,
 };
 pub use scenarios::{bootstrap, partition_heals};
@@ -26,7 +26,7 @@ macro_rules! backends {
 #[macro_export]
 macro_rules! transports {
     ($with:ident $(, $args:ty)*) => {
-        $with! { [$($args),*] memory: $crate::MemoryNet, websocket: $crate::WebSocketNet }
+        $with! { [$($args),*] memory: $crate::MemoryNet, websocket: $crate::WebSocketNet, quic: $crate::QuicNet }
     };
 }
 
