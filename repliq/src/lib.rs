@@ -55,18 +55,22 @@ pub use repliq_sync::{Refusal, RefusedChange, SessionError};
 #[cfg(feature = "memory")]
 pub use repliq_transport_memory::MemoryTransport;
 #[cfg(feature = "quic")]
-pub use repliq_transport_quic::{
-    Fingerprint, Quic, Refusal as CertificateRefusal, TlsConfig, TlsError,
-};
+pub use repliq_transport_quic::Quic;
+#[cfg(any(feature = "quic", feature = "wss"))]
+pub use repliq_transport_tls::{Fingerprint, Refusal as CertificateRefusal, TlsConfig, TlsError};
 #[cfg(feature = "websocket")]
 pub use repliq_transport_websocket::WebSocket;
 
 /// What most programs need: `use repliq::prelude::*`.
 pub mod prelude {
+    #[cfg(feature = "quic")]
+    pub use crate::Quic;
     #[cfg(feature = "redb")]
     pub use crate::RedbBackend;
     #[cfg(all(feature = "sled", feature = "websocket"))]
     pub use crate::Server;
+    #[cfg(any(feature = "quic", feature = "wss"))]
+    pub use crate::TlsConfig;
     #[cfg(feature = "websocket")]
     pub use crate::WebSocket;
     pub use crate::{
@@ -75,8 +79,6 @@ pub mod prelude {
     };
     #[cfg(feature = "memory")]
     pub use crate::{MemoryBackend, MemoryTransport};
-    #[cfg(feature = "quic")]
-    pub use crate::{Quic, TlsConfig};
     #[cfg(feature = "sled")]
     pub use crate::{SledBackend, SledBackend as SledStorage};
     pub use repliq_crdts::*;
