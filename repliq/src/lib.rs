@@ -26,6 +26,21 @@
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(
+    all(feature = "redb", feature = "quic"),
+    doc = r#"
+Or on what you choose:
+```no_run
+# use repliq::prelude::*;
+# async fn choose(config: TlsConfig) -> Result<(), Box<dyn std::error::Error>> {
+let replica: Replica<RedbBackend, Quic> = Replica::builder()
+    .storage(RedbBackend::open("data.redb")?)
+    .transport(Quic::new(config))
+    .build().await?;
+# Ok(()) }
+```
+"#
+)]
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -65,15 +80,23 @@ pub use repliq_crdts as crdts;
 pub use repliq_sync::{Refusal, RefusedChange, SessionError};
 #[cfg(feature = "memory")]
 pub use repliq_transport_memory::MemoryTransport;
+#[cfg(feature = "quic")]
+pub use repliq_transport_quic::Quic;
+#[cfg(any(feature = "quic", feature = "wss"))]
+pub use repliq_transport_tls::{Fingerprint, Refusal as CertificateRefusal, TlsConfig, TlsError};
 #[cfg(feature = "websocket")]
 pub use repliq_transport_websocket::WebSocket;
 
 /// What most programs need: `use repliq::prelude::*`.
 pub mod prelude {
+    #[cfg(feature = "quic")]
+    pub use crate::Quic;
     #[cfg(feature = "redb")]
     pub use crate::RedbBackend;
     #[cfg(all(feature = "sled", feature = "websocket"))]
     pub use crate::Server;
+    #[cfg(any(feature = "quic", feature = "wss"))]
+    pub use crate::TlsConfig;
     #[cfg(feature = "websocket")]
     pub use crate::WebSocket;
     pub use crate::{

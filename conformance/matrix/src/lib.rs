@@ -9,7 +9,7 @@ mod parts;
 mod scenarios;
 mod types;
 
-pub use parts::{MemoryNet, MemoryStore, Net, RedbStore, SledStore, Store, WebSocketNet};
+pub use parts::{MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, Store, WebSocketNet};
 pub use scenarios::{bootstrap, partition_heals};
 pub use types::{
     SyncedCrdtMap, SyncedGCounter, SyncedMap, SyncedMvRegister, SyncedOrSet, SyncedPnCounter,
@@ -28,7 +28,7 @@ macro_rules! backends {
 #[macro_export]
 macro_rules! transports {
     ($with:ident $(, $args:ty)*) => {
-        $with! { [$($args),*] memory: $crate::MemoryNet, websocket: $crate::WebSocketNet }
+        $with! { [$($args),*] memory: $crate::MemoryNet, websocket: $crate::WebSocketNet, quic: $crate::QuicNet }
     };
 }
 

@@ -107,3 +107,19 @@ impl Net for WebSocketNet {
         WebSocket::default()
     }
 }
+
+/// QUIC on loopback, with a certificate made for the test.
+pub struct QuicNet(TlsConfig);
+
+impl Net for QuicNet {
+    type Transport = Quic;
+    const ANY: &'static str = "quic://127.0.0.1:0";
+
+    fn fresh() -> Self {
+        Self(TlsConfig::new())
+    }
+
+    fn transport(&self) -> Quic {
+        Quic::new(self.0.clone())
+    }
+}

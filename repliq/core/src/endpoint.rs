@@ -30,6 +30,21 @@ impl Endpoint {
         self.part(self.scheme_end + 3, self.authority_end)
     }
 
+    /// The host, without the brackets of an IPv6 address, and the port.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when the authority is not of this form, or
+    /// carries a user or a password.
+    pub fn host_and_port(&self, default_port: u16) -> Result<(&str, u16), TransportError> {
+        let refuse =
+            |why| TransportError::new(TransportErrorKind::Endpoint, format!("{self}: {why}"));
+        if self.authority().contains('@') {
+            return Err(refuse("a URL must not carry a user or password"));
+        }
+        split_authority(self.authority(), default_port)
+            .ok_or_else(|| refuse("write host and port like 127.0.0.1:8080 or [::1]:8080"))
+    }
+
     /// The path with its leading slash, or nothing.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -73,6 +88,19 @@ impl Endpoint {
     fn part(&self, from: usize, to: usize) -> &str {
         self.url.get(from..to).unwrap_or_default()
     }
+}
+
+fn split_authority(authority: &str, default_port: u16) -> Option<(&str, u16)> {
+    let (host, after) = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let port = match after.strip_prefix(':') {
+        Some(port) => port.parse().ok()?,
+        None if after.is_empty() => default_port,
+        None => return None,
+    };
+    (!host.is_empty()).then_some((host, port))
 }
 
 fn percent_decode(text: &str) -> Option<String> {
@@ -161,6 +189,28 @@ mod tests {
         }
         assert!("ws://h/%zz".parse::<Endpoint>().unwrap().space().is_err());
         assert!("ws://h/%ff".parse::<Endpoint>().unwrap().space().is_err());
+    }
+
+    #[test]
+    fn an_authority_names_host_and_port() {
+        for (authority, host, port) in [
+            ("127.0.0.1:8080", "127.0.0.1", 8080),
+            ("[::1]:9", "::1", 9),
+            ("[::1]", "::1", 80),
+            ("relay.example", "relay.example", 80),
+            ("h:0", "h", 0),
+        ] {
+            let endpoint: Endpoint = format!("ws://{authority}/x").parse().unwrap();
+            assert_eq!(endpoint.host_and_port(80).unwrap(), (host, port), "{authority}");
+        }
+        for authority in
+            ["", ":80", "h:", "h:65536", "h:-1", "::1", "[::1", "[]:1", "[::1]x", "user:secret@h:1"]
+        {
+            let endpoint: Endpoint = format!("ws://{authority}").parse().unwrap();
+            let error = endpoint.host_and_port(80).unwrap_err();
+            assert_eq!(error.kind, TransportErrorKind::Endpoint, "{authority}");
+            assert!(error.to_string().contains(endpoint.as_str()), "{error}");
+        }
     }
 
     proptest! {

@@ -142,6 +142,8 @@ pub enum TransportErrorKind {
     InUse,
     /// The peer answered, but not as a peer of this transport.
     Handshake,
+    /// One side could not prove to the other who it is.
+    Untrusted,
     /// The peer is gone without saying goodbye.
     Lost,
     /// This end was closed.
@@ -187,6 +189,7 @@ impl fmt::Display for TransportError {
                 "the address is in use: stop what listens there or choose another port"
             }
             TransportErrorKind::Handshake => "the other side does not speak this transport",
+            TransportErrorKind::Untrusted => "who is at the other side could not be verified",
             TransportErrorKind::Lost => "the connection was lost",
             TransportErrorKind::Closed => "the connection is closed",
             TransportErrorKind::TooLarge => "a frame is larger than 1 MiB",

@@ -1,4 +1,4 @@
-//! Which host and port an endpoint names.
+//! Which host and port an endpoint names, and whether it is encrypted.
 //!
 //! It promises a typed error for whatever cannot be connected to, and never
 //! resolves a name itself.
@@ -6,45 +6,30 @@
 use crate::error::endpoint_error;
 use repliq_core::{Endpoint, TransportError};
 
-const SCHEME: &str = "ws";
-const DEFAULT_PORT: u16 = 80;
+pub(crate) const SCHEME: &str = "ws";
+pub(crate) const SECURE_SCHEME: &str = "wss";
 
 /// A host, without the brackets of an IPv6 address, and a port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Address<'a> {
     pub(crate) host: &'a str,
     pub(crate) port: u16,
+    pub(crate) secure: bool,
 }
 
 impl<'a> Address<'a> {
     pub(crate) fn of(endpoint: &'a Endpoint) -> Result<Self, TransportError> {
-        let refuse = |why| Err(endpoint_error(endpoint, why));
-        match endpoint.scheme() {
-            SCHEME => {}
-            "wss" => return refuse("this build has no TLS; use ws://"),
-            _ => return refuse("only ws:// is served here"),
-        }
-        let authority = endpoint.authority();
-        if authority.contains('@') {
-            return refuse("a URL must not carry a user or password");
-        }
-        match Self::parse(authority) {
-            Some(address) => Ok(address),
-            None => refuse("write host and port like 127.0.0.1:8080 or [::1]:8080"),
-        }
-    }
-
-    fn parse(authority: &'a str) -> Option<Self> {
-        let (host, after) = match authority.strip_prefix('[') {
-            Some(rest) => rest.split_once(']')?,
-            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        let (secure, default_port) = match endpoint.scheme() {
+            SCHEME => (false, 80),
+            SECURE_SCHEME if cfg!(feature = "tls") => (true, 443),
+            SECURE_SCHEME => {
+                let why = "this build has no TLS; switch the feature `wss` of repliq on";
+                return Err(endpoint_error(endpoint, why));
+            }
+            _ => return Err(endpoint_error(endpoint, "only ws:// and wss:// are served here")),
         };
-        let port = match after.strip_prefix(':') {
-            Some(port) => port.parse().ok()?,
-            None if after.is_empty() => DEFAULT_PORT,
-            None => return None,
-        };
-        (!host.is_empty()).then_some(Self { host, port })
+        let (host, port) = endpoint.host_and_port(default_port)?;
+        Ok(Self { host, port, secure })
     }
 }
 
@@ -54,34 +39,23 @@ mod tests {
     use repliq_core::TransportErrorKind;
 
     #[test]
-    fn an_authority_names_host_and_port() {
-        for (authority, host, port) in [
-            ("127.0.0.1:8080", "127.0.0.1", 8080),
-            ("[::1]:9", "::1", 9),
-            ("[::1]", "::1", 80),
-            ("relay.example", "relay.example", 80),
-            ("h:0", "h", 0),
+    fn a_url_names_host_port_and_whether_it_is_encrypted() {
+        for (url, host, port, secure) in [
+            ("ws://127.0.0.1:8080", "127.0.0.1", 8080, false),
+            ("ws://[::1]/team", "::1", 80, false),
+            #[cfg(feature = "tls")]
+            ("wss://relay.example/team?x", "relay.example", 443, true),
         ] {
-            assert_eq!(Address::parse(authority), Some(Address { host, port }), "{authority}");
+            let url = url.parse().unwrap();
+            assert_eq!(Address::of(&url).unwrap(), Address { host, port, secure }, "{url}");
         }
     }
 
     #[test]
     fn what_cannot_be_connected_to_is_a_typed_error_that_names_it() {
-        for url in [
-            "wss://127.0.0.1:1",
-            "http://127.0.0.1:1",
-            "ws://",
-            "ws://:80",
-            "ws://h:",
-            "ws://h:65536",
-            "ws://h:-1",
-            "ws://::1",
-            "ws://[::1",
-            "ws://[]:1",
-            "ws://[::1]x",
-            "ws://user:password@h:1",
-        ] {
+        let urls = ["http://127.0.0.1:1", "ws://", "ws://h:65536", "ws://user:password@h:1"];
+        let without_tls = (!cfg!(feature = "tls")).then_some("wss://127.0.0.1:1");
+        for url in urls.into_iter().chain(without_tls) {
             let error = Address::of(&url.parse().unwrap()).unwrap_err();
             assert_eq!(error.kind, TransportErrorKind::Endpoint, "{url}");
             assert!(error.to_string().contains(url), "{error}");

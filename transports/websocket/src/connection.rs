@@ -39,13 +39,14 @@ pub struct WebSocketReceiver {
 pub(crate) fn open(
     socket: WebSocketStream<Wire>,
     timing: Timing,
+    peer: Peer,
 ) -> Connection<WebSocketSender, WebSocketReceiver> {
     let link = Arc::new(Link::new(socket));
     tokio::spawn(Keeper::new(Arc::clone(&link), timing));
     Connection {
         sender: WebSocketSender { link: Arc::clone(&link) },
         receiver: WebSocketReceiver { link },
-        peer: Peer::Anonymous,
+        peer,
     }
 }
 

@@ -80,6 +80,17 @@ pub(crate) fn handshake_error(endpoint: &Endpoint, why: &str) -> TransportError 
     TransportError::new(TransportErrorKind::Handshake, format!("{endpoint}: {why}"))
 }
 
+/// Why the handshake failed, in TLS or after it.
+pub(crate) fn handshake_failed(endpoint: &Endpoint, error: &tungstenite::Error) -> TransportError {
+    #[cfg(feature = "tls")]
+    if let tungstenite::Error::Io(error) = error
+        && let Some(refusal) = crate::tls::refusal_of(error)
+    {
+        return refusal;
+    }
+    handshake_error(endpoint, &error.to_string())
+}
+
 pub(crate) fn listen_error(endpoint: &Endpoint, error: &io::Error) -> TransportError {
     let kind = match error.kind() {
         io::ErrorKind::AddrInUse => TransportErrorKind::InUse,

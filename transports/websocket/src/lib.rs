@@ -1,4 +1,5 @@
-//! The WebSocket transport for Repliq, the default one.
+//! The WebSocket transport for Repliq, the default one; encrypted at `wss://` with
+//! the feature `tls`.
 //!
 //! One binary WebSocket message carries one frame; at most one frame and 128 KiB
 //! wait in this process for a slow peer. An idle connection costs two pings every
@@ -20,21 +21,28 @@ mod error;
 mod keeper;
 mod link;
 mod listener;
+mod security;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;
 
 pub use connection::{WebSocketReceiver, WebSocketSender};
 pub use listener::WebSocketListener;
+#[cfg(feature = "tls")]
+pub use repliq_transport_tls::{Fingerprint, Refusal, TlsConfig, TlsError};
 
-use address::Address;
-use error::{endpoint_error, handshake_error, unreachable};
-use repliq_core::{Connection, Endpoint, MAX_FRAME_BYTES, Transport, TransportError};
+use address::{Address, SCHEME, SECURE_SCHEME};
+use error::{endpoint_error, handshake_error, handshake_failed, unreachable};
+use repliq_core::{
+    Connection, Endpoint, MAX_FRAME_BYTES, Peer, Transport, TransportError, TransportErrorKind,
+};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use wire::Wire;
+use wire::{Carrier, Wire};
 
 /// What is read from the socket at once. A received frame keeps this much alive,
 /// so it is small.
@@ -45,9 +53,12 @@ const WRITE_BYTES: usize = 64 << 10;
 /// with its header, and pongs.
 const MAX_WRITE_BYTES: usize = WRITE_BYTES + MAX_FRAME_BYTES + (64 << 10);
 
-/// Connects and listens at `ws://host:port`, by default port 80.
-#[derive(Clone, Debug)]
+/// Connects and listens at `ws://host:port`, by default port 80, and with the
+/// feature `tls` at `wss://host:port`, by default port 443.
+#[derive(Clone, Debug, Default)]
 pub struct WebSocket {
+    #[cfg(feature = "tls")]
+    tls: TlsConfig,
     timing: Timing,
 }
 
@@ -59,23 +70,29 @@ pub(crate) struct Timing {
     pub(crate) idle: Duration,
 }
 
-impl Default for WebSocket {
+impl Default for Timing {
     fn default() -> Self {
-        Self::new()
+        Self {
+            handshake: Duration::from_secs(10),
+            ping: Duration::from_secs(20),
+            idle: Duration::from_secs(60),
+        }
     }
 }
 
 impl WebSocket {
     /// The transport with its default timing.
     #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            timing: Timing {
-                handshake: Duration::from_secs(10),
-                ping: Duration::from_secs(20),
-                idle: Duration::from_secs(60),
-            },
-        }
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The certificates for `wss://`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// How long connecting with its handshake may take, on either side, and how
@@ -102,6 +119,20 @@ impl WebSocket {
         self.timing.idle = timeout;
         self
     }
+
+    async fn carrier(
+        &self,
+        tcp: TcpStream,
+        endpoint: &Endpoint,
+        secure: bool,
+    ) -> Result<(Carrier, Peer), TransportError> {
+        #[cfg(feature = "tls")]
+        if secure {
+            return tls::connect(tcp, endpoint, &self.tls).await;
+        }
+        let _ = (endpoint, secure);
+        Ok((Carrier::Plain(tcp), Peer::Anonymous))
+    }
 }
 
 impl Transport for WebSocket {
@@ -110,7 +141,7 @@ impl Transport for WebSocket {
     type Receiver = WebSocketReceiver;
 
     fn schemes(&self) -> &'static [&'static str] {
-        &["ws"]
+        if cfg!(feature = "tls") { &[SCHEME, SECURE_SCHEME] } else { &[SCHEME] }
     }
 
     async fn connect(
@@ -118,8 +149,9 @@ impl Transport for WebSocket {
         endpoint: &Endpoint,
     ) -> Result<Connection<WebSocketSender, WebSocketReceiver>, TransportError> {
         let address = Address::of(endpoint)?;
-        let request = endpoint
-            .as_str()
+        // The query is for this end alone, and HTTP wants a path before it.
+        let path = if endpoint.path().is_empty() { "/" } else { endpoint.path() };
+        let request = format!("{}://{}{path}", endpoint.scheme(), endpoint.authority())
             .into_client_request()
             .map_err(|error| endpoint_error(endpoint, &error.to_string()))?;
         let deadline = Instant::now() + self.timing.handshake;
@@ -128,17 +160,22 @@ impl Transport for WebSocket {
             .await
             .map_err(|_| unreachable(endpoint, "no answer in time"))?
             .map_err(|error| unreachable(endpoint, &error.to_string()))?;
-        let wire = Wire::new(tcp)?;
-        let handshake = client_async_with_config(request, wire, Some(limits()));
-        let (socket, _) = timeout_at(deadline, handshake)
+        tcp.set_nodelay(true)
+            .map_err(|error| TransportError::new(TransportErrorKind::Io, error))?;
+        let handshake = async {
+            let (carrier, peer) = self.carrier(tcp, endpoint, address.secure).await?;
+            let (socket, _) = client_async_with_config(request, Wire::new(carrier), Some(limits()))
+                .await
+                .map_err(|error| handshake_failed(endpoint, &error))?;
+            Ok(connection::open(socket, self.timing, peer))
+        };
+        timeout_at(deadline, handshake)
             .await
             .map_err(|_| handshake_error(endpoint, "no handshake in time"))?
-            .map_err(|error| handshake_error(endpoint, &error.to_string()))?;
-        Ok(connection::open(socket, self.timing))
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<WebSocketListener, TransportError> {
-        WebSocketListener::bind(endpoint, self.timing).await
+        WebSocketListener::bind(endpoint, self).await
     }
 }
 

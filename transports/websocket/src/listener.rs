@@ -8,8 +8,9 @@
 use crate::address::Address;
 use crate::connection::{WebSocketReceiver, WebSocketSender, open};
 use crate::error::listen_error;
+use crate::security::Security;
 use crate::wire::Wire;
-use crate::{Timing, limits};
+use crate::{Timing, WebSocket, limits};
 use repliq_core::{Connection, Endpoint, Listener, TransportError, TransportErrorKind};
 use std::collections::VecDeque;
 use std::io;
@@ -33,6 +34,7 @@ pub struct WebSocketListener {
     tcp: Option<TcpListener>,
     local: Endpoint,
     timing: Timing,
+    security: Security,
     handshakes: JoinSet<Option<WebSocketConnection>>,
     /// The running handshakes, oldest first; finished ones are weeded out when
     /// there are too many.
@@ -41,15 +43,20 @@ pub struct WebSocketListener {
 }
 
 impl WebSocketListener {
-    pub(crate) async fn bind(endpoint: &Endpoint, timing: Timing) -> Result<Self, TransportError> {
+    pub(crate) async fn bind(
+        endpoint: &Endpoint,
+        transport: &WebSocket,
+    ) -> Result<Self, TransportError> {
         let address = Address::of(endpoint)?;
+        let security = Security::of(endpoint, address.secure, transport)?;
         let refused = |error: io::Error| listen_error(endpoint, &error);
         let tcp = TcpListener::bind((address.host, address.port)).await.map_err(refused)?;
         let at = connectable(tcp.local_addr().map_err(refused)?);
         Ok(Self {
             tcp: Some(tcp),
-            local: format!("ws://{at}{}", endpoint.path()).parse()?,
-            timing,
+            local: security.endpoint(endpoint, at)?,
+            timing: transport.timing,
+            security,
             handshakes: JoinSet::new(),
             oldest_first: VecDeque::new(),
             resting_until: None,
@@ -65,12 +72,15 @@ impl WebSocketListener {
         {
             oldest.abort();
         }
-        let timing = self.timing;
+        let (timing, security) = (self.timing, self.security.clone());
         self.oldest_first.push_back(self.handshakes.spawn(async move {
-            let wire = Wire::new(tcp).ok()?;
-            let handshake = accept_async_with_config(wire, Some(limits()));
-            let socket = timeout(timing.handshake, handshake).await.ok()?.ok()?;
-            Some(open(socket, timing))
+            let handshake = async {
+                tcp.set_nodelay(true).ok()?;
+                let (carrier, peer) = security.accept(tcp).await.ok()?;
+                let socket = accept_async_with_config(Wire::new(carrier), Some(limits()));
+                Some(open(socket.await.ok()?, timing, peer))
+            };
+            timeout(timing.handshake, handshake).await.ok().flatten()
         }));
     }
 }

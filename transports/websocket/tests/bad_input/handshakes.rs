@@ -151,3 +151,25 @@ async fn an_ipv6_address_is_listened_at_and_connected_to() {
     assert!(at.as_str().starts_with("ws://[::1]:"), "{at}");
     meets(&mut listener, &at).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_without_a_path_is_no_part_of_the_request() {
+    let (mut listener, at) = listener(&WebSocket::new()).await;
+    meets(&mut listener, &format!("{at}?fingerprint=ab").parse().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_peer_gets_nowhere_at_an_encrypted_listener() {
+    let transport = WebSocket::new();
+    let mut listener = transport.listen(&"wss://127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let at = listener.local_endpoint();
+    let plain = at.as_str().replace("wss://", "ws://").parse().unwrap();
+    let refused = async {
+        tokio::select! {
+            _ = listener.accept() => panic!("a plain connection was accepted"),
+            refused = transport.connect(&plain) => refused.unwrap_err(),
+        }
+    };
+    let error = soon("being refused", refused).await;
+    assert_eq!(error.kind, TransportErrorKind::Handshake, "{error}");
+}
