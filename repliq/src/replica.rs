@@ -9,6 +9,7 @@ use repliq_core::erased::DynTransport;
 use repliq_core::{Crdt, DEFAULT_SPACE, Endpoint, Millis, ReplicaId, StorageBackend, Transport};
 use std::fmt;
 use std::marker::PhantomData;
+#[cfg(all(feature = "sled", feature = "websocket"))]
 use std::path::Path;
 use std::sync::Arc;
 
