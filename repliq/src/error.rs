@@ -52,8 +52,21 @@ pub enum Error {
         /// What is wrong with it.
         source: LoadError,
     },
-    /// What is stored of a document does not decode.
-    #[error("the document {name:?} is damaged: {source}; sync a new store from a peer")]
+    /// The log of a document does not read as the type it was opened as. The
+    /// store is untouched.
+    #[error("the document {name:?} was not opened, and nothing of it is lost: {why}")]
+    Unreadable {
+        /// The document.
+        name: String,
+        /// Why.
+        why: Unusable,
+    },
+    /// The snapshot of a document does not decode as the type it was opened as.
+    #[error(
+        "the document {name:?} does not read as this type ({source}): open it as the very type it \
+         was written as, parameters included; if it was that, it is damaged: sync a new store from \
+         a peer"
+    )]
     Damaged {
         /// The document.
         name: String,
@@ -149,7 +162,7 @@ pub enum ReadError {
 
 /// Why an open document cannot be used any more.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the document cannot be used any more: {0}")]
+#[error("the document cannot be used: {0}")]
 pub struct Unusable(pub(crate) Arc<str>);
 
 /// Why a link cannot bring both sides to hold the same.

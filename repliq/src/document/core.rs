@@ -89,6 +89,10 @@ impl<C: Crdt> DocumentCore<C> {
         self.with_state(|state| state.version.clone())
     }
 
+    pub(super) fn unread(&self) -> Result<usize, ReadError> {
+        self.with_state(|state| state.unread)
+    }
+
     pub(super) fn subscribe(self: &Arc<Self>) -> Events<C> {
         let (subscriber, events) = subscription(Arc::clone(self));
         self.joining.lock().push(subscriber);

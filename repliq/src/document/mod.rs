@@ -145,6 +145,17 @@ impl<C: Crdt> Document<C> {
         self.core.version()
     }
 
+    /// How many changes of peers do not decode as `C`, as far as they came in
+    /// since this document was loaded: a newer version of the app made them, or
+    /// somebody who means no good. They have no effect here, are kept and passed
+    /// on, and are read again when the document is next loaded.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn unread(&self) -> Result<usize, ReadError> {
+        self.core.unread()
+    }
+
     /// Follows the visible changes from now on.
     ///
     /// ```

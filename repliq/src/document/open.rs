@@ -110,6 +110,12 @@ fn load<C: Crdt>(core: &DocumentCore<C>) -> Result<Tail, Error> {
     let mark = Mark { seq: version.get(engine.replica), chain: Chain::START, unsaid };
     let mut state = State::new(engine.replica, value, version, mark);
     tail.log = replay(engine, space, name, &mut state)?;
+    if tail.snapshot == 0 {
+        state.check_readable();
+    }
+    if let Err(why) = state.usable() {
+        return Err(Error::Unreadable { name: name.name.to_string(), why });
+    }
     if let Some(stored) = engine.reader.document(&space.name, &name.name)? {
         state.mark.chain = stored.heads()?.chain(engine.replica);
     }

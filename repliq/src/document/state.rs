@@ -15,6 +15,10 @@ use repliq_core::{
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Why a document is given up whose changes do not decode.
+const UNREADABLE: &str = "a change of it does not read as this type; open it as the very type that \
+     the change was made with, parameters included, and update the older of two versions of an app";
+
 /// What a failed change takes the author back to.
 #[derive(Clone)]
 pub(super) struct Mark {
@@ -47,6 +51,11 @@ pub(super) struct State<C: Crdt> {
     pub(super) mark: Mark,
     pub(super) subscribers: Subscribers<C::Event>,
     pub(super) unusable: Option<Unusable>,
+    /// How many changes of peers do not decode as this type. They stay in the
+    /// log, so no snapshot may take its place.
+    pub(super) unread: usize,
+    /// Some change did decode.
+    reads: bool,
     /// Nothing more will happen, so subscriptions end.
     over: bool,
     /// Behind a lock only because undos and events need not be `Sync`; it is
@@ -65,6 +74,8 @@ impl<C: Crdt> State<C> {
             mark,
             subscribers: Subscribers::default(),
             unusable: None,
+            unread: 0,
+            reads: false,
             over: false,
             recent: Mutex::new(VecDeque::new()),
             next: 0,
@@ -121,9 +132,16 @@ impl<C: Crdt> State<C> {
         undo(&mut self.value, undos);
     }
 
-    /// Whether everything in memory is durable.
+    /// Gives up a document that was opened as a type as which nothing reads.
+    pub(super) fn check_readable(&mut self) {
+        if self.unread > 0 && !self.reads {
+            self.give_up(UNREADABLE);
+        }
+    }
+
+    /// Whether everything in memory is durable, and all there is.
     pub(super) fn is_durable(&self) -> bool {
-        self.recent.lock().is_empty() && self.unusable.is_none()
+        self.recent.lock().is_empty() && self.unusable.is_none() && self.unread == 0
     }
 
     /// A local change is durable: its events, and those that waited for it, go out.
@@ -235,12 +253,23 @@ impl<C: Crdt> State<C> {
         let applied =
             catch_unwind(AssertUnwindSafe(|| apply_ops(value, dot, header, payload, &mut effects)));
         match applied {
-            Ok(Ok(())) => Ok((effects.take_undos(), effects.take_events())),
+            Ok(Ok(())) => {
+                self.reads = true;
+                Ok((effects.take_undos(), effects.take_events()))
+            }
             // The type has left the refused op's state alone; what the ops
             // before it did is undone, so that the change has no effect anywhere.
-            Ok(Err(_)) => {
+            Ok(Err(error)) => {
                 undo(&mut self.value, effects.take_undos());
-                Ok((Vec::new(), Vec::new()))
+                match error {
+                    // An own change that does not read was made as another type.
+                    CrdtError::Decode(_) if dot.replica == self.replica => Err(UNREADABLE),
+                    CrdtError::Decode(_) => {
+                        self.unread += 1;
+                        Ok((Vec::new(), Vec::new()))
+                    }
+                    _ => Ok((Vec::new(), Vec::new())),
+                }
             }
             Err(_) => Err("its type panicked while it applied a change"),
         }
