@@ -4,6 +4,9 @@ use super::TransportHarness;
 use super::ends::{ConnectionOf, Patience, broken, listen, meet, number_in, numbered};
 use crate::{CaseResult, Failure, Rng};
 use repliq_core::{FrameReceiver, Listener, Transport};
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::sync::Barrier;
 
 pub(super) async fn connections_do_not_mix<H: TransportHarness>(
     harness: &H,
@@ -51,7 +54,7 @@ async fn tag(patience: Patience, receiver: &mut impl FrameReceiver, expected: u6
     broken(format!("connection {expected} received a frame of connection {got}"))
 }
 
-const MANY: u64 = 100;
+const MANY: u32 = 100;
 
 pub(super) async fn many_connections_at_once_are_accepted<H: TransportHarness>(
     harness: &H,
@@ -60,14 +63,27 @@ pub(super) async fn many_connections_at_once_are_accepted<H: TransportHarness>(
     let patience = Patience(harness.patience());
     let (mut listener, at) = listen(harness).await?;
     let mut connecting = Vec::new();
-    for number in 0..MANY {
-        let (connector, at) = (harness.connector(), at.clone());
+    // All of them have begun to connect before the first is accepted.
+    let begun = Arc::new(Barrier::new(MANY as usize + 1));
+    for number in (0_u64..).take(MANY as usize) {
+        let (connector, at, begun) = (harness.connector(), at.clone(), Arc::clone(&begun));
         connecting.push(tokio::spawn(async move {
-            let mut connection = patience.within("connecting", connector.connect(&at)).await??;
+            let mut connect = pin!(connector.connect(&at));
+            let at_once = tokio::select! {
+                biased;
+                connection = &mut connect => Some(connection),
+                () = std::future::ready(()) => None,
+            };
+            begun.wait().await;
+            let mut connection = match at_once {
+                Some(connection) => connection?,
+                None => patience.within("connecting", connect).await??,
+            };
             patience.send(&mut connection.sender, numbered(number, 40)).await?;
             patience.expect(&mut connection.receiver, &numbered(number, 80)).await
         }));
     }
+    begun.wait().await;
     let mut accepted = Vec::new();
     for _ in 0..MANY {
         accepted.push(patience.within("accepting", listener.accept()).await??);
