@@ -24,7 +24,10 @@ pub enum StoreError {
         supported: u16,
     },
     /// A commit may or may not have become durable, and trying again failed.
-    #[error("the store lost track of what is durable: close it and open it again")]
+    #[error(
+        "the store lost track of what is durable: if the disk is full, free some space; then close \
+         the store and open it again"
+    )]
     Broken,
 }
 
