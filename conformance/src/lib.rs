@@ -1,5 +1,6 @@
 //! The conformance suite of Repliq: run it on your own storage backend,
-//! transport or data type, and know that it keeps the contract.
+//! transport or data type, and know that it keeps the contract; and the cases that
+//! every combination of them has to pass under an engine.
 //!
 //! This crate names no concrete backend, transport or type. Every case runs on a
 //! fresh harness, under a watchdog and a panic guard, and prints its seed.
@@ -7,6 +8,7 @@
 pub mod backend;
 mod case;
 pub mod crdt;
+pub mod engine;
 mod report;
 pub mod transport;
 

@@ -5,7 +5,7 @@ use repliq::{StorageError, WebSocket};
 use tempfile::TempDir;
 
 /// A place for the data of one device or relay.
-pub trait Store: Sized {
+pub trait Store: Sized + Send + Sync + 'static {
     /// The backend that keeps it.
     type Backend: StorageBackend;
     /// A new, empty place.
@@ -18,7 +18,7 @@ pub trait Store: Sized {
 }
 
 /// A network of one test.
-pub trait Net: Sized {
+pub trait Net: Sized + Send + Sync + 'static {
     /// The transport that reaches it.
     type Transport: Transport;
     /// A new network.

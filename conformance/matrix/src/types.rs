@@ -1,30 +1,77 @@
-//! What the cells sync: for each data type an edit and a view.
+//! What the cells sync: for each data type an edit, a view, and a naive model.
+//!
+//! An edit writes down what it did and, where that matters, what its author saw;
+//! the model says from these notes alone what everybody has to see in the end. It
+//! never looks at versions, stamps or the state of the type.
 
 use repliq::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
-/// A data type with an edit that can be told apart and a view to compare.
-pub trait Type {
+/// A data type with an edit that can be told apart, a view to compare, and a judge.
+pub trait Type: 'static {
     /// The type.
     type Crdt: Crdt;
+    /// What an edit did, and what its author saw, as far as the judge needs it.
+    type Done: Debug + Send + Sync + 'static;
     /// The `n`-th edit of the device called `who`. Edits of different devices
-    /// touch the same places.
-    fn edit(tx: &mut Tx<'_, Self::Crdt>, who: &str, n: usize);
+    /// touch the same places; no two are the same.
+    fn edit(tx: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Self::Done;
     /// What a reader sees, in a fixed order.
     fn view(value: &Self::Crdt) -> Vec<String>;
+    /// Whether `view` is what these edits come to. They are in the order in which
+    /// they were made, each later than the one before by every clock.
+    ///
+    /// # Errors
+    /// What was expected, and what is seen.
+    fn judge(edits: &[&Self::Done], view: &[String]) -> Result<(), String>;
+}
+
+/// Judges a view that the model knows in full.
+fn exactly(expected: impl IntoIterator<Item = String>, view: &[String]) -> Result<(), String> {
+    let expected: Vec<String> = expected.into_iter().collect();
+    if expected == view {
+        Ok(())
+    } else {
+        Err(format!("it shows {view:?}\nbut the edits come to {expected:?}"))
+    }
+}
+
+/// What an edit did to a map or set: the key and what it holds then, or nothing.
+type Writes = Vec<(String, Option<String>)>;
+
+/// The last write wins: what is left when all writes are made in order.
+fn last_of(edits: &[&Writes]) -> BTreeMap<String, String> {
+    let mut last = BTreeMap::new();
+    for (key, value) in edits.iter().copied().flatten() {
+        match value {
+            Some(value) => drop(last.insert(key.clone(), value.clone())),
+            None => drop(last.remove(key)),
+        }
+    }
+    last
 }
 
 /// [`LwwMap`].
+#[derive(Debug)]
 pub struct SyncedMap;
 
 impl Type for SyncedMap {
     type Crdt = LwwMap<String, String>;
+    type Done = Writes;
 
-    fn edit(map: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        map.set(format!("own {who} {n}"), format!("{n}"));
-        map.set(format!("shared {}", n % 3), format!("{who} {n}"));
-        if n % 4 == 3 {
-            map.remove(format!("shared {}", n % 2));
+    fn edit(map: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Writes {
+        let own = (format!("own {who} {n}"), Some(format!("{n}")));
+        let shared = (format!("shared {}", n % 3), Some(format!("{who} {n}")));
+        let gone = (n % 4 == 3).then(|| (format!("shared {}", n % 2), None));
+        let writes: Writes = [own, shared].into_iter().chain(gone).collect();
+        for (key, value) in writes.clone() {
+            match value {
+                Some(value) => map.set(key, value),
+                None => map.remove(key),
+            }
         }
+        writes
     }
 
     fn view(map: &Self::Crdt) -> Vec<String> {
@@ -32,20 +79,32 @@ impl Type for SyncedMap {
         view.sort();
         view
     }
+
+    fn judge(edits: &[&Writes], view: &[String]) -> Result<(), String> {
+        let mut expected: Vec<_> =
+            last_of(edits).into_iter().map(|(k, v)| format!("{k} = {v}")).collect();
+        expected.sort();
+        exactly(expected, view)
+    }
 }
 
 /// [`LwwSet`].
+#[derive(Debug)]
 pub struct SyncedSet;
 
 impl Type for SyncedSet {
     type Crdt = LwwSet<String>;
+    type Done = Writes;
 
-    fn edit(set: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        set.add(format!("own {who} {n}"));
-        set.add(format!("shared {}", n % 3));
-        if n % 4 == 3 {
-            set.remove(format!("shared {}", n % 2));
+    fn edit(set: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Writes {
+        let added = [format!("own {who} {n}"), format!("shared {}", n % 3)];
+        let gone = (n % 4 == 3).then(|| (format!("shared {}", n % 2), None));
+        let added = added.into_iter().map(|element| (element, Some(String::new())));
+        let writes: Writes = added.chain(gone).collect();
+        for (element, stays) in writes.clone() {
+            if stays.is_some() { set.add(element) } else { set.remove(element) }
         }
+        writes
     }
 
     fn view(set: &Self::Crdt) -> Vec<String> {
@@ -53,98 +112,197 @@ impl Type for SyncedSet {
         view.sort();
         view
     }
+
+    fn judge(edits: &[&Writes], view: &[String]) -> Result<(), String> {
+        exactly(last_of(edits).into_keys(), view)
+    }
 }
 
 /// [`LwwRegister`].
+#[derive(Debug)]
 pub struct SyncedRegister;
 
 impl Type for SyncedRegister {
     type Crdt = LwwRegister<String>;
+    type Done = String;
 
-    fn edit(register: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        register.set(format!("{who} {n}"));
+    fn edit(register: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> String {
+        let value = format!("{who} {n}");
+        register.set(value.clone());
+        value
     }
 
     fn view(register: &Self::Crdt) -> Vec<String> {
         register.get().cloned().into_iter().collect()
     }
+
+    fn judge(edits: &[&String], view: &[String]) -> Result<(), String> {
+        exactly(edits.last().map(|last| (*last).clone()), view)
+    }
+}
+
+/// A value that was set, and those that its author saw then.
+#[derive(Debug)]
+pub struct SetOver {
+    value: String,
+    seen: Vec<String>,
 }
 
 /// [`MvRegister`].
+#[derive(Debug)]
 pub struct SyncedMvRegister;
 
 impl Type for SyncedMvRegister {
     type Crdt = MvRegister<String>;
+    type Done = SetOver;
 
-    fn edit(register: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        register.set(format!("{who} {n}"));
+    fn edit(register: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> SetOver {
+        let (value, seen) = (format!("{who} {n}"), Self::view(register));
+        register.set(value.clone());
+        SetOver { value, seen }
     }
 
     fn view(register: &Self::Crdt) -> Vec<String> {
-        register.values().cloned().collect()
+        let mut view: Vec<String> = register.values().cloned().collect();
+        view.sort();
+        view
+    }
+
+    /// A value stays until somebody sets another who has seen it.
+    fn judge(edits: &[&SetOver], view: &[String]) -> Result<(), String> {
+        let gone: BTreeSet<&String> = edits.iter().flat_map(|edit| &edit.seen).collect();
+        let mut values: Vec<String> = edits.iter().map(|edit| edit.value.clone()).collect();
+        values.retain(|value| !gone.contains(value));
+        values.sort();
+        exactly(values, view)
     }
 }
 
 /// [`GCounter`].
+#[derive(Debug)]
 pub struct SyncedGCounter;
 
 impl Type for SyncedGCounter {
     type Crdt = GCounter;
+    type Done = u64;
 
-    fn edit(counter: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        counter.add(who.len() as u64 + n as u64);
+    fn edit(counter: &mut Tx<'_, Self::Crdt>, _who: &'static str, n: usize) -> u64 {
+        let by = 1 + n as u64;
+        counter.add(by);
+        by
     }
 
     fn view(counter: &Self::Crdt) -> Vec<String> {
         vec![counter.value().to_string()]
+    }
+
+    fn judge(edits: &[&u64], view: &[String]) -> Result<(), String> {
+        exactly([edits.iter().copied().sum::<u64>().to_string()], view)
     }
 }
 
 /// [`PnCounter`].
+#[derive(Debug)]
 pub struct SyncedPnCounter;
 
 impl Type for SyncedPnCounter {
     type Crdt = PnCounter;
+    type Done = i64;
 
-    fn edit(counter: &mut Tx<'_, Self::Crdt>, _who: &str, n: usize) {
-        counter.add(if n.is_multiple_of(2) { 7 } else { -3 });
+    fn edit(counter: &mut Tx<'_, Self::Crdt>, _who: &'static str, n: usize) -> i64 {
+        let by = if n.is_multiple_of(2) { 7 } else { -3 };
+        counter.add(by);
+        by
     }
 
     fn view(counter: &Self::Crdt) -> Vec<String> {
         vec![counter.value().to_string()]
     }
+
+    fn judge(edits: &[&i64], view: &[String]) -> Result<(), String> {
+        exactly([edits.iter().copied().sum::<i64>().to_string()], view)
+    }
+}
+
+/// An edit of something whose removals take only what their author has seen. Each
+/// edit also adds a mark that nobody removes, so whoever sees the mark has seen
+/// the edit.
+#[derive(Debug)]
+pub struct Marked {
+    mark: String,
+    /// The marks that its author saw, its own included.
+    seen: BTreeSet<String>,
+    /// The place that it added something to.
+    to: String,
+    /// The place that it removed then.
+    removed: Option<String>,
+}
+
+impl Marked {
+    fn new(who: &str, n: usize, mut seen: BTreeSet<String>) -> Self {
+        let (mark, to) = (format!("own {who} {n}"), format!("shared {}", n % 3));
+        seen.insert(mark.clone());
+        Self { mark, seen, to, removed: (n % 4 == 3).then(|| format!("shared {}", n % 2)) }
+    }
+
+    /// Whether one of these has removed what `self` added.
+    fn is_undone_by<'a>(&self, mut edits: impl Iterator<Item = &'a &'a Self>) -> bool {
+        edits.any(|edit| edit.removed.as_ref() == Some(&self.to) && edit.seen.contains(&self.mark))
+    }
+}
+
+fn is_mark(text: &&String) -> bool {
+    text.starts_with("own")
 }
 
 /// [`OrSet`].
+#[derive(Debug)]
 pub struct SyncedOrSet;
 
 impl Type for SyncedOrSet {
     type Crdt = OrSet<String>;
+    type Done = Marked;
 
-    fn edit(set: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        set.add(format!("own {who} {n}"));
-        set.add(format!("shared {}", n % 3));
-        if n % 4 == 3 {
-            set.remove(format!("shared {}", n % 2));
+    fn edit(set: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Marked {
+        let done = Marked::new(who, n, set.iter().filter(is_mark).cloned().collect());
+        set.add(done.mark.clone());
+        set.add(done.to.clone());
+        if let Some(element) = done.removed.clone() {
+            set.remove(element);
         }
+        done
     }
 
     fn view(set: &Self::Crdt) -> Vec<String> {
         set.elements().into_iter().cloned().collect()
     }
+
+    /// An addition stays until somebody removes the element who has seen it.
+    fn judge(edits: &[&Marked], view: &[String]) -> Result<(), String> {
+        let there = edits.iter().filter(|edit| !edit.is_undone_by(edits.iter()));
+        let there = there.map(|edit| edit.to.clone());
+        let marks = edits.iter().map(|edit| edit.mark.clone());
+        exactly(there.chain(marks).collect::<BTreeSet<_>>(), view)
+    }
 }
 
 /// [`CrdtMap`], with sets as children.
+#[derive(Debug)]
 pub struct SyncedCrdtMap;
 
 impl Type for SyncedCrdtMap {
     type Crdt = CrdtMap<String, OrSet<String>>;
+    type Done = Marked;
 
-    fn edit(map: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
-        map.entry(format!("shared {}", n % 3)).add(format!("{who} {n}"));
-        if n % 4 == 3 {
-            map.remove(format!("shared {}", n % 2));
+    fn edit(map: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Marked {
+        let marks = map.get("marks").into_iter().flat_map(OrSet::iter);
+        let done = Marked::new(who, n, marks.cloned().collect());
+        map.entry("marks".to_owned()).add(done.mark.clone());
+        map.entry(done.to.clone()).add(done.mark.clone());
+        if let Some(key) = done.removed.clone() {
+            map.remove(key);
         }
+        done
     }
 
     fn view(map: &Self::Crdt) -> Vec<String> {
@@ -153,24 +311,104 @@ impl Type for SyncedCrdtMap {
         view.sort();
         view
     }
+
+    fn judge(edits: &[&Marked], view: &[String]) -> Result<(), String> {
+        let mut shown = shown_children(edits);
+        let marks: BTreeSet<&str> = edits.iter().map(|edit| edit.mark.as_str()).collect();
+        if !marks.is_empty() {
+            shown.insert("marks", marks);
+        }
+        exactly(shown.into_iter().map(|(key, set)| format!("{key} = {set:?}")), view)
+    }
+}
+
+/// What each key shows: the youngest child, with all its content, unless every
+/// edit of it is undone. Who edits a key that shows nothing starts a new child.
+fn shown_children<'a>(edits: &[&'a Marked]) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    /// Which child of its key shows, and whether it shows at all.
+    fn youngest(key: &str, edits: &[(&Marked, usize)]) -> (usize, bool) {
+        let of_key = || edits.iter().filter(|(edit, _)| edit.to == key);
+        let youngest = of_key().map(|(_, child)| *child).max().unwrap_or(0);
+        let all: Vec<&Marked> = edits.iter().map(|(edit, _)| *edit).collect();
+        let mut last = of_key().filter(|(_, child)| *child == youngest);
+        (youngest, last.any(|(edit, _)| !edit.is_undone_by(all.iter())))
+    }
+    let mut children: Vec<(&Marked, usize)> = Vec::new();
+    for edit in edits {
+        let seen = children.iter().filter(|(other, _)| edit.seen.contains(&other.mark));
+        let (child, shows) = youngest(&edit.to, &seen.copied().collect::<Vec<_>>());
+        children.push((edit, if shows { child } else { child + 1 }));
+    }
+    let mut shown: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (edit, child) in &children {
+        if youngest(&edit.to, &children) == (*child, true) {
+            shown.entry(&edit.to).or_default().insert(&edit.mark);
+        }
+    }
+    shown
+}
+
+/// An edit of a sequence whose elements are all different.
+#[derive(Debug)]
+pub struct Arranged {
+    inserted: Vec<char>,
+    deleted: Option<char>,
+    /// What its author saw then.
+    after: Vec<char>,
 }
 
 /// [`Text`].
+#[derive(Debug)]
 pub struct SyncedText;
+
+impl SyncedText {
+    /// Three characters that no other edit inserts.
+    fn word(who: &str, n: usize) -> Vec<char> {
+        let device = who.bytes().next().map_or(0, u32::from) - u32::from(b'a');
+        let first = 0x4e00 + device * 3000 + 3 * u32::try_from(n).unwrap_or(u32::MAX / 8);
+        (first..first + 3).filter_map(char::from_u32).collect()
+    }
+}
 
 impl Type for SyncedText {
     type Crdt = Text;
+    type Done = Arranged;
 
-    fn edit(text: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
+    fn edit(text: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Arranged {
+        let inserted = Self::word(who, n);
         // The middle of the text is inside of it, so neither edit can fail.
         let middle = text.len() / 2;
-        let _ = text.insert(middle, &format!("{who}{n} "));
-        if n % 4 == 3 {
+        let _ = text.insert(middle, &inserted.iter().collect::<String>());
+        let deleted = (n % 4 == 3).then(|| text.to_string().chars().nth(middle)).flatten();
+        if deleted.is_some() {
             let _ = text.delete(middle..middle + 1);
         }
+        Arranged { inserted, deleted, after: text.to_string().chars().collect() }
     }
 
     fn view(text: &Self::Crdt) -> Vec<String> {
         vec![text.to_string()]
+    }
+
+    /// Everything inserted and not deleted is there once, and no two characters
+    /// ever change their order.
+    fn judge(edits: &[&Arranged], view: &[String]) -> Result<(), String> {
+        let mut expected: BTreeSet<char> = edits.iter().flat_map(|e| e.inserted.clone()).collect();
+        for edit in edits {
+            expected.retain(|inserted| Some(*inserted) != edit.deleted);
+        }
+        let seen: Vec<char> = view.concat().chars().collect();
+        let mut sorted = seen.clone();
+        sorted.sort_unstable();
+        exactly([expected.iter().collect()], &[sorted.iter().collect()])?;
+        let place: BTreeMap<char, usize> = seen.iter().copied().zip(0..).collect();
+        for edit in edits {
+            let places: Vec<usize> =
+                edit.after.iter().filter_map(|there| place.get(there).copied()).collect();
+            if !places.is_sorted() {
+                return Err(format!("it shows {view:?}\nin another order than {:?}", edit.after));
+            }
+        }
+        Ok(())
     }
 }
