@@ -318,7 +318,8 @@ impl Type for SyncedCrdtMap {
         if !marks.is_empty() {
             shown.insert("marks", marks);
         }
-        exactly(shown.into_iter().map(|(key, set)| format!("{key} = {set:?}")), view)
+        let shown = shown.into_iter().map(|(key, set)| (key, Vec::from_iter(set)));
+        exactly(shown.map(|(key, set)| format!("{key} = {set:?}")), view)
     }
 }
 
