@@ -96,7 +96,9 @@ impl<K: Type, T: Transport> Device for Open<K, T> {
     }
 
     fn follow(&self, at: Place) -> Result<Box<dyn Events>, Failure> {
-        Ok(Box::new(Following::<K>(self.document(at)?.subscribe())))
+        let document = self.document(at)?;
+        let (events, shown) = document.read(|value| (document.subscribe(), K::view(value)))?;
+        Ok(Box::new(Following::<K> { events, shown }))
     }
 
     fn link(&self, space: &'static str) -> Step<'_, Box<dyn Link>> {
@@ -119,20 +121,25 @@ impl<K: Type, T: Transport> Device for Open<K, T> {
     }
 }
 
-struct Following<K: Type>(repliq::Events<K::Crdt>);
+struct Following<K: Type> {
+    events: repliq::Events<K::Crdt>,
+    shown: Vec<String>,
+}
 
 impl<K: Type> Events for Following<K> {
     fn next(&mut self) -> Step<'_, ()> {
         Box::pin(async {
-            match self.0.next().await {
-                Some(_) => Ok(()),
-                None => Err("the stream of events ended".into()),
-            }
+            let event = self.events.next().await.ok_or("the stream of events ended")?;
+            Ok(K::patch(&mut self.shown, event)?)
         })
     }
 
+    fn shown(&self) -> Vec<String> {
+        self.shown.clone()
+    }
+
     fn is_told(&mut self) -> bool {
-        self.0.try_next().is_some()
+        self.events.try_next().is_some()
     }
 }
 

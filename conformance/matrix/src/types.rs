@@ -19,6 +19,12 @@ pub trait Type: 'static {
     fn edit(tx: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Self::Done;
     /// What a reader sees, in a fixed order.
     fn view(value: &Self::Crdt) -> Vec<String>;
+    /// Changes a view as this event says.
+    ///
+    /// # Errors
+    /// It says what cannot be: that something comes which is there, or goes which
+    /// is not.
+    fn patch(view: &mut Vec<String>, event: <Self::Crdt as Crdt>::Event) -> Result<(), String>;
     /// Whether `view` is what these edits come to. They are in the order in which
     /// they were made, each later than the one before by every clock.
     ///
@@ -34,6 +40,28 @@ fn exactly(expected: impl IntoIterator<Item = String>, view: &[String]) -> Resul
         Ok(())
     } else {
         Err(format!("it shows {view:?}\nbut the edits come to {expected:?}"))
+    }
+}
+
+/// Adds to a sorted view.
+fn comes(view: &mut Vec<String>, line: String) -> Result<(), String> {
+    match view.binary_search(&line) {
+        Ok(_) => Err(format!("an event says that {line:?} comes, which is there: {view:?}")),
+        Err(place) => {
+            view.insert(place, line);
+            Ok(())
+        }
+    }
+}
+
+/// Takes everything out of a view that starts like this.
+fn goes(view: &mut Vec<String>, start: &str) -> Result<(), String> {
+    let before = view.len();
+    view.retain(|line| !line.starts_with(start));
+    if view.len() < before {
+        Ok(())
+    } else {
+        Err(format!("an event says that {start:?} goes, which is not there: {view:?}"))
     }
 }
 
@@ -80,6 +108,16 @@ impl Type for SyncedMap {
         view
     }
 
+    fn patch(view: &mut Vec<String>, event: MapEvent<String, String>) -> Result<(), String> {
+        match event {
+            MapEvent::Set { key, value } => {
+                let _ = goes(view, &format!("{key} = "));
+                comes(view, format!("{key} = {value}"))
+            }
+            MapEvent::Removed { key } => goes(view, &format!("{key} = ")),
+        }
+    }
+
     fn judge(edits: &[&Writes], view: &[String]) -> Result<(), String> {
         let mut expected: Vec<_> =
             last_of(edits).into_iter().map(|(k, v)| format!("{k} = {v}")).collect();
@@ -113,6 +151,13 @@ impl Type for SyncedSet {
         view
     }
 
+    fn patch(view: &mut Vec<String>, event: SetEvent<String>) -> Result<(), String> {
+        match event {
+            SetEvent::Added { element } => comes(view, element),
+            SetEvent::Removed { element } => goes(view, &element),
+        }
+    }
+
     fn judge(edits: &[&Writes], view: &[String]) -> Result<(), String> {
         exactly(last_of(edits).into_keys(), view)
     }
@@ -134,6 +179,12 @@ impl Type for SyncedRegister {
 
     fn view(register: &Self::Crdt) -> Vec<String> {
         register.get().cloned().into_iter().collect()
+    }
+
+    fn patch(view: &mut Vec<String>, event: RegisterEvent<String>) -> Result<(), String> {
+        let RegisterEvent::Set { value } = event;
+        *view = vec![value];
+        Ok(())
     }
 
     fn judge(edits: &[&String], view: &[String]) -> Result<(), String> {
@@ -168,6 +219,13 @@ impl Type for SyncedMvRegister {
         view
     }
 
+    fn patch(view: &mut Vec<String>, event: MvRegisterEvent<String>) -> Result<(), String> {
+        let MvRegisterEvent::Changed { mut values } = event;
+        values.sort();
+        *view = values;
+        Ok(())
+    }
+
     /// A value stays until somebody sets another who has seen it.
     fn judge(edits: &[&SetOver], view: &[String]) -> Result<(), String> {
         let gone: BTreeSet<&String> = edits.iter().flat_map(|edit| &edit.seen).collect();
@@ -196,6 +254,12 @@ impl Type for SyncedGCounter {
         vec![counter.value().to_string()]
     }
 
+    fn patch(view: &mut Vec<String>, event: GCounterEvent) -> Result<(), String> {
+        let GCounterEvent::Changed { value } = event;
+        *view = vec![value.to_string()];
+        Ok(())
+    }
+
     fn judge(edits: &[&u64], view: &[String]) -> Result<(), String> {
         exactly([edits.iter().copied().sum::<u64>().to_string()], view)
     }
@@ -217,6 +281,12 @@ impl Type for SyncedPnCounter {
 
     fn view(counter: &Self::Crdt) -> Vec<String> {
         vec![counter.value().to_string()]
+    }
+
+    fn patch(view: &mut Vec<String>, event: PnCounterEvent) -> Result<(), String> {
+        let PnCounterEvent::Changed { value } = event;
+        *view = vec![value.to_string()];
+        Ok(())
     }
 
     fn judge(edits: &[&i64], view: &[String]) -> Result<(), String> {
@@ -277,6 +347,13 @@ impl Type for SyncedOrSet {
         set.elements().into_iter().cloned().collect()
     }
 
+    fn patch(view: &mut Vec<String>, event: OrSetEvent<String>) -> Result<(), String> {
+        match event {
+            OrSetEvent::Added { element } => comes(view, element),
+            OrSetEvent::Removed { element } => goes(view, &element),
+        }
+    }
+
     /// An addition stays until somebody removes the element who has seen it.
     fn judge(edits: &[&Marked], view: &[String]) -> Result<(), String> {
         let there = edits.iter().filter(|edit| !edit.is_undone_by(edits.iter()));
@@ -306,26 +383,44 @@ impl Type for SyncedCrdtMap {
     }
 
     fn view(map: &Self::Crdt) -> Vec<String> {
-        let mut view: Vec<String> =
-            map.iter().map(|(key, set)| format!("{key} = {:?}", set.elements())).collect();
+        let of_key = |(key, set): (&String, &OrSet<String>)| -> Vec<String> {
+            set.iter().map(|element| format!("{key}: {element}")).collect()
+        };
+        let mut view: Vec<String> = map.iter().flat_map(of_key).collect();
         view.sort();
         view
     }
 
-    fn judge(edits: &[&Marked], view: &[String]) -> Result<(), String> {
-        let mut shown = shown_children(edits);
-        let marks: BTreeSet<&str> = edits.iter().map(|edit| edit.mark.as_str()).collect();
-        if !marks.is_empty() {
-            shown.insert("marks", marks);
+    fn patch(
+        view: &mut Vec<String>,
+        event: CrdtMapEvent<String, OrSet<String>>,
+    ) -> Result<(), String> {
+        match event {
+            CrdtMapEvent::Shown { key, child } => {
+                let _ = goes(view, &format!("{key}: "));
+                child.iter().try_for_each(|element| comes(view, format!("{key}: {element}")))
+            }
+            CrdtMapEvent::Changed { key, event: OrSetEvent::Added { element } } => {
+                comes(view, format!("{key}: {element}"))
+            }
+            CrdtMapEvent::Changed { key, event: OrSetEvent::Removed { element } } => {
+                goes(view, &format!("{key}: {element}"))
+            }
+            CrdtMapEvent::Removed { key } => goes(view, &format!("{key}: ")),
         }
-        let shown = shown.into_iter().map(|(key, set)| (key, Vec::from_iter(set)));
-        exactly(shown.map(|(key, set)| format!("{key} = {set:?}")), view)
+    }
+
+    fn judge(edits: &[&Marked], view: &[String]) -> Result<(), String> {
+        let marks = edits.iter().map(|edit| format!("marks: {}", edit.mark));
+        let shown = shown_children(edits).into_iter();
+        let shown = shown.map(|(key, element)| format!("{key}: {element}"));
+        exactly(shown.chain(marks).collect::<BTreeSet<_>>(), view)
     }
 }
 
 /// What each key shows: the youngest child, with all its content, unless every
 /// edit of it is undone. Who edits a key that shows nothing starts a new child.
-fn shown_children<'a>(edits: &[&'a Marked]) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+fn shown_children<'a>(edits: &[&'a Marked]) -> Vec<(&'a str, &'a str)> {
     /// Which child of its key shows, and whether it shows at all.
     fn youngest(key: &str, edits: &[(&Marked, usize)]) -> (usize, bool) {
         let of_key = || edits.iter().filter(|(edit, _)| edit.to == key);
@@ -340,13 +435,9 @@ fn shown_children<'a>(edits: &[&'a Marked]) -> BTreeMap<&'a str, BTreeSet<&'a st
         let (child, shows) = youngest(&edit.to, &seen.copied().collect::<Vec<_>>());
         children.push((edit, if shows { child } else { child + 1 }));
     }
-    let mut shown: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (edit, child) in &children {
-        if youngest(&edit.to, &children) == (*child, true) {
-            shown.entry(&edit.to).or_default().insert(&edit.mark);
-        }
-    }
-    shown
+    let shown =
+        children.iter().filter(|(edit, child)| youngest(&edit.to, &children) == (*child, true));
+    shown.map(|(edit, _)| (edit.to.as_str(), edit.mark.as_str())).collect()
 }
 
 /// An edit of a sequence whose elements are all different.
@@ -389,6 +480,20 @@ impl Type for SyncedText {
 
     fn view(text: &Self::Crdt) -> Vec<String> {
         vec![text.to_string()]
+    }
+
+    fn patch(view: &mut Vec<String>, event: TextEvent) -> Result<(), String> {
+        let mut seen: Vec<char> = view.concat().chars().collect();
+        let (range, text) = match event {
+            TextEvent::Inserted { index, text } => (index..index, text),
+            TextEvent::Deleted { index, len } => (index..index + len, String::new()),
+        };
+        if range.end > seen.len() {
+            return Err(format!("an event changes {range:?} of {view:?}"));
+        }
+        seen.splice(range, text.chars());
+        *view = vec![seen.into_iter().collect()];
+        Ok(())
     }
 
     /// Everything inserted and not deleted is there once, and no two characters

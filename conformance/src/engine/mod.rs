@@ -151,10 +151,15 @@ pub trait Device: Send + Sync {
     fn close(self: Box<Self>) -> Step<'static, ()>;
 }
 
-/// A subscription to a document.
+/// A subscription to a document, and what the events make of what was shown when
+/// it began.
 pub trait Events: Send {
-    /// Waits for the next event.
+    /// Waits for the next event and takes it in.
     fn next(&mut self) -> Step<'_, ()>;
+
+    /// What was shown in the beginning, changed by every event since, in the order
+    /// of [`Device::show`].
+    fn shown(&self) -> Vec<String>;
 
     /// Whether an event is there already; takes it out.
     fn is_told(&mut self) -> bool;

@@ -122,11 +122,11 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Waits, by its events alone, until a device holds every edit of a document.
+    /// Waits until the events alone have told a device of every edit of a document.
     pub(super) async fn sees(&self, seat: &Seat, at: Place, events: &mut dyn Events) -> CaseResult {
         let made = self.edits.get(&at).map_or(&[][..], Vec::as_slice);
-        while let Err(why) = self.engine.judge(at, made, &seat.device.show(at)?) {
-            let what = format!("{} waits for an event of {at}; so far: {why}", seat.who);
+        while let Err(why) = self.engine.judge(at, made, &events.shown()) {
+            let what = format!("{} waits for an event of {at}; so far {why}", seat.who);
             bounded(what, events.next()).await?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use super::{Direction, Engine, Link, Party};
 use crate::{CaseResult, Rng};
 
 /// How many frames each device's network loses.
-const LOSSES: usize = 2;
+const LOSSES: usize = 3;
 /// How many frames of each direction come twice, at least.
 const REPEATED: usize = 2;
 /// More rounds than all planned faults take.
