@@ -33,7 +33,7 @@ pub struct Registries {
     pub backends: Vec<&'static str>,
     /// The transports.
     pub transports: Vec<&'static str>,
-    /// The types, and what each says that it is ([`repliq::Crdt::KIND`]).
+    /// The types: their names in the registry and their paths in Rust.
     pub types: Vec<(&'static str, &'static str)>,
     /// The cases.
     pub cases: Vec<&'static str>,
@@ -46,7 +46,7 @@ impl Registries {
         Self {
             backends: stores().iter().map(|part| part.name).collect(),
             transports: nets::<crate::SyncedMap>().iter().map(|part| part.name).collect(),
-            types: kinds().iter().map(|part| (part.name, part.make.kind)).collect(),
+            types: kinds().iter().map(|part| (part.name, part.make.path)).collect(),
             cases: CASES.iter().map(|case| case.name).collect(),
         }
     }
@@ -135,7 +135,7 @@ struct Part<M> {
 }
 
 struct Kind {
-    kind: &'static str,
+    path: &'static str,
     world: fn(usize, usize) -> Box<dyn Engine>,
 }
 
@@ -193,7 +193,7 @@ fn kinds() -> Vec<Part<Kind>> {
             vec![$(Part {
                 name: stringify!($name),
                 make: Kind {
-                    kind: <<$part as Type>::Crdt as repliq::Crdt>::KIND,
+                    path: std::any::type_name::<<$part as Type>::Crdt>(),
                     world: world::<$part>,
                 },
             }),*]
