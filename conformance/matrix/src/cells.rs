@@ -139,6 +139,9 @@ struct Kind {
     world: fn(usize, usize) -> Box<dyn Engine>,
 }
 
+/// Something of which every cell gets its own.
+type Fresh<T> = Part<fn() -> T>;
+
 fn store<S: Store>() -> Box<dyn AnyStore> {
     Box::new(S::fresh())
 }
@@ -165,11 +168,11 @@ fn world<K: Type>(backend: usize, transport: usize) -> Box<dyn Engine> {
 }
 
 #[allow(clippy::indexing_slicing, reason = "numbers of cells are places in the registries")]
-fn made<T>(parts: &[Part<fn() -> T>], number: usize) -> T {
+fn made<T>(parts: &[Fresh<T>], number: usize) -> T {
     (parts[number].make)()
 }
 
-fn stores() -> Vec<Part<fn() -> Box<dyn AnyStore>>> {
+fn stores() -> Vec<Fresh<Box<dyn AnyStore>>> {
     macro_rules! list {
         ($($name:ident: $part:ty,)*) => {
             vec![$(Part { name: stringify!($name), make: store::<$part> }),*]
@@ -178,7 +181,7 @@ fn stores() -> Vec<Part<fn() -> Box<dyn AnyStore>>> {
     backends!(list)
 }
 
-fn nets<K: Type>() -> Vec<Part<fn() -> Arc<dyn Anywhere<K>>>> {
+fn nets<K: Type>() -> Vec<Fresh<Arc<dyn Anywhere<K>>>> {
     macro_rules! list {
         ($($name:ident: $part:ty,)*) => {
             vec![$(Part { name: stringify!($name), make: net::<$part, K> }),*]
