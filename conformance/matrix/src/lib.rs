@@ -45,6 +45,7 @@ macro_rules! types {
             or_set: $crate::SyncedOrSet,
             crdt_map: $crate::SyncedCrdtMap,
             text: $crate::SyncedText,
+            list: $crate::SyncedList,
         }
     };
 }
@@ -58,6 +59,6 @@ mod world;
 pub use cells::{Cell, Extent, Registries, cells};
 pub use parts::{MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, Store, WebSocketNet};
 pub use types::{
-    SyncedCrdtMap, SyncedGCounter, SyncedMap, SyncedMvRegister, SyncedOrSet, SyncedPnCounter,
-    SyncedRegister, SyncedSet, SyncedText, Type,
+    SyncedCrdtMap, SyncedGCounter, SyncedList, SyncedMap, SyncedMvRegister, SyncedOrSet,
+    SyncedPnCounter, SyncedRegister, SyncedSet, SyncedText, Type,
 };

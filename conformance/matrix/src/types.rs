@@ -4,6 +4,10 @@
 //! the model says from these notes alone what everybody has to see in the end. It
 //! never looks at versions, stamps or the state of the type.
 
+mod sequences;
+
+pub use sequences::{SyncedList, SyncedText};
+
 use repliq::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -438,83 +442,4 @@ fn shown_children<'a>(edits: &[&'a Marked]) -> Vec<(&'a str, &'a str)> {
     let shown =
         children.iter().filter(|(edit, child)| youngest(&edit.to, &children) == (*child, true));
     shown.map(|(edit, _)| (edit.to.as_str(), edit.mark.as_str())).collect()
-}
-
-/// An edit of a sequence whose elements are all different.
-#[derive(Debug)]
-pub struct Arranged {
-    inserted: Vec<char>,
-    deleted: Option<char>,
-    /// What its author saw then.
-    after: Vec<char>,
-}
-
-/// [`Text`].
-#[derive(Debug)]
-pub struct SyncedText;
-
-impl SyncedText {
-    /// Three characters that no other edit inserts.
-    fn word(who: &str, n: usize) -> Vec<char> {
-        let device = who.bytes().next().map_or(0, u32::from) - u32::from(b'a');
-        let first = 0x4e00 + device * 3000 + 3 * u32::try_from(n).unwrap_or(u32::MAX / 8);
-        (first..first + 3).filter_map(char::from_u32).collect()
-    }
-}
-
-impl Type for SyncedText {
-    type Crdt = Text;
-    type Done = Arranged;
-
-    fn edit(text: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Arranged {
-        let inserted = Self::word(who, n);
-        // The middle of the text is inside of it, so neither edit can fail.
-        let middle = text.len() / 2;
-        let _ = text.insert(middle, &inserted.iter().collect::<String>());
-        let deleted = (n % 4 == 3).then(|| text.to_string().chars().nth(middle)).flatten();
-        if deleted.is_some() {
-            let _ = text.delete(middle..middle + 1);
-        }
-        Arranged { inserted, deleted, after: text.to_string().chars().collect() }
-    }
-
-    fn view(text: &Self::Crdt) -> Vec<String> {
-        vec![text.to_string()]
-    }
-
-    fn patch(view: &mut Vec<String>, event: TextEvent) -> Result<(), String> {
-        let mut seen: Vec<char> = view.concat().chars().collect();
-        let (range, text) = match event {
-            TextEvent::Inserted { index, text } => (index..index, text),
-            TextEvent::Deleted { index, len } => (index..index + len, String::new()),
-        };
-        if range.end > seen.len() {
-            return Err(format!("an event changes {range:?} of {view:?}"));
-        }
-        seen.splice(range, text.chars());
-        *view = vec![seen.into_iter().collect()];
-        Ok(())
-    }
-
-    /// Everything inserted and not deleted is there once, and no two characters
-    /// ever change their order.
-    fn judge(edits: &[&Arranged], view: &[String]) -> Result<(), String> {
-        let mut expected: BTreeSet<char> = edits.iter().flat_map(|e| e.inserted.clone()).collect();
-        for edit in edits {
-            expected.retain(|inserted| Some(*inserted) != edit.deleted);
-        }
-        let seen: Vec<char> = view.concat().chars().collect();
-        let mut sorted = seen.clone();
-        sorted.sort_unstable();
-        exactly([expected.iter().collect()], &[sorted.iter().collect()])?;
-        let place: BTreeMap<char, usize> = seen.iter().copied().zip(0..).collect();
-        for edit in edits {
-            let places: Vec<usize> =
-                edit.after.iter().filter_map(|there| place.get(there).copied()).collect();
-            if !places.is_sorted() {
-                return Err(format!("it shows {view:?}\nin another order than {:?}", edit.after));
-            }
-        }
-        Ok(())
-    }
 }
