@@ -1,5 +1,6 @@
 //! One test a cell, named `backend::transport::type::case`.
 //!
+//! List the cells with `-- --list`, run some of them by a part of their names.
 //! `REPLIQ_MATRIX=full` makes every case run in every combination. Cells wait
 //! more than they work, for devices to connect again above all, so more of them
 //! run at once than there are cores, unless `--test-threads` says otherwise.
