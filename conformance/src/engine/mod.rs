@@ -121,7 +121,7 @@ pub trait Engine: Send + Sync + 'static {
 }
 
 /// A relay that serves.
-pub trait Relay: Send {
+pub trait Relay: Send + Sync {
     /// Stops it; its store can be opened again then.
     fn close(self: Box<Self>) -> Step<'static, ()>;
 }

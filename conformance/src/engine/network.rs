@@ -34,11 +34,11 @@ pub enum Fate {
 
 #[derive(Debug, Default)]
 struct Way {
-    /// How many frames still arrive before each loss.
-    losses: VecDeque<usize>,
+    /// How many frames still arrive before each loss, and whether it takes the rest
+    /// along.
+    losses: VecDeque<(usize, bool)>,
     /// How many frames of a hundred come twice.
     percent: usize,
-    lost: usize,
     repeated: usize,
 }
 
@@ -59,12 +59,16 @@ impl Default for Network {
 }
 
 impl Network {
-    /// From now on so many frames of this direction are lost, with up to three
+    /// The next frame of this direction is lost, and those after it are not.
+    pub fn lose_next(&self, direction: Direction) {
+        self.plan().way(direction).losses = [(0, false)].into();
+    }
+
+    /// From now on so many frames of this direction are lost, with up to seven
     /// that arrive before each.
     pub fn lose(&self, direction: Direction, frames: usize, rng: &mut Rng) {
-        let mut plan = self.plan();
-        plan.rng = Rng::new(rng.bits());
-        plan.way(direction).losses = (0..frames).map(|_| rng.below(4)).collect();
+        let loss = |_| (rng.below(8), rng.below(2) == 0);
+        self.plan().way(direction).losses = (0..frames).map(loss).collect();
     }
 
     /// From now on so many of a hundred frames come twice, in both directions.
@@ -92,15 +96,15 @@ impl Network {
     #[must_use]
     pub fn fate(&self, direction: Direction) -> Fate {
         let mut plan = self.plan();
-        let (chance, rest) = (plan.rng.below(100), plan.rng.below(2) == 0);
+        let chance = plan.rng.below(100);
         let way = plan.way(direction);
         match way.losses.front_mut() {
-            Some(0) => {
+            Some((0, rest)) => {
+                let rest = *rest;
                 way.losses.pop_front();
-                way.lost += 1;
                 Fate::Lost { rest }
             }
-            Some(before) => {
+            Some((before, _)) => {
                 *before -= 1;
                 Fate::Arrives
             }

@@ -29,6 +29,8 @@ pub(crate) enum Bug {
     CountsAnewAfterRestart,
     /// What was handed to the transport counts as delivered.
     TrustsWhatWasSent,
+    /// What comes after a lost frame acknowledges the lost one as well.
+    OverlooksAGap,
     /// A frame that comes twice is applied twice.
     TakesRepeatsForNew,
     /// It acknowledges changes whose commit failed.
@@ -54,6 +56,7 @@ pub(crate) const TWINS: &[(&str, Bug, &str)] = &[
     ("device_restarts", Bug::ForgetsTheUnsentAtRestart, "a in default/notes: missing"),
     ("device_restarts", Bug::CountsAnewAfterRestart, "b in default/notes: missing"),
     ("one_direction_loses", Bug::TrustsWhatWasSent, "missing"),
+    ("one_direction_loses", Bug::OverlooksAGap, "missing"),
     ("a_fifth_comes_twice", Bug::TakesRepeatsForNew, "twice"),
     ("what_fails_to_be_durable_is_not_told", Bug::IgnoresFailedCommits, "said to be synced"),
     ("what_fails_to_be_durable_is_not_told", Bug::KeepsAFailedUpdate, "from elsewhere"),
