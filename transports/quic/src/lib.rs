@@ -150,12 +150,17 @@ impl Transport for Quic {
         &[SCHEME]
     }
 
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        address_to_connect_to(endpoint)?;
+        TlsConfig::check(endpoint)
+    }
+
     async fn connect(
         &self,
         endpoint: &Endpoint,
     ) -> Result<Connection<QuicSender, QuicReceiver>, TransportError> {
         let unreachable = |why: &str| at(TransportErrorKind::Unreachable, endpoint, why);
-        let address = host_and_port(endpoint)?;
+        let address = address_to_connect_to(endpoint)?;
         let side = self.tls.client(endpoint, &[ALPN])?;
         let deadline = Instant::now() + self.timing.handshake;
         let addresses = timeout_at(deadline, lookup_host(address))
@@ -187,7 +192,18 @@ pub(crate) fn host_and_port(endpoint: &Endpoint) -> Result<(&str, u16), Transpor
     if endpoint.scheme() != SCHEME {
         return Err(at(TransportErrorKind::Endpoint, endpoint, "only quic:// is served here"));
     }
+    endpoint.check_query(&["fingerprint"])?;
     endpoint.host_and_port(DEFAULT_PORT)
+}
+
+fn address_to_connect_to(endpoint: &Endpoint) -> Result<(&str, u16), TransportError> {
+    match host_and_port(endpoint)? {
+        (_, 0) => {
+            let why = "nobody is at port 0; write the relay's port";
+            Err(at(TransportErrorKind::Endpoint, endpoint, why))
+        }
+        address => Ok(address),
+    }
 }
 
 fn client_config(side: &ClientSide, timing: Timing) -> Result<quinn::ClientConfig, String> {
