@@ -9,7 +9,7 @@ use repliq::{Endpoint, TlsError, TransportError};
 use std::path::PathBuf;
 
 #[derive(Args)]
-pub(crate) struct Options {
+pub(crate) struct PlaceOptions {
     /// Where to listen, as a URL: ws:// (plain), wss:// or quic:// (both encrypted); give it several times to
     /// listen at several places. Port 0 picks a free port. At 0.0.0.0 devices reach it by any address of this machine
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8080")]
@@ -58,7 +58,7 @@ pub(crate) struct Places {
     tls: TlsConfig,
 }
 
-impl Options {
+impl PlaceOptions {
     /// Checks everything that can be checked without listening.
     pub(crate) fn places(&self) -> Result<Places, PlaceError> {
         let mut endpoints = Vec::with_capacity(self.listen.len());

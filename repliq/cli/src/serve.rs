@@ -4,7 +4,7 @@
 //! it listens as soon as it does, and that it closes in order when it is asked
 //! to stop. It never looks into the data it keeps.
 
-use crate::places::{self, PlaceError};
+use crate::places::{PlaceError, PlaceOptions};
 use crate::signal;
 use clap::Args;
 use repliq::Endpoint;
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
     #[command(flatten)]
-    places: places::Options,
+    places: PlaceOptions,
     /// The directory to keep the data in; it is created, and is used by one process at a time
     #[arg(long, value_name = "DIR", default_value = "./repliq-relay")]
     data: PathBuf,

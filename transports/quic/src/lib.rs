@@ -1,7 +1,7 @@
 //! The QUIC transport for Repliq.
 //!
 //! One connection carries one stream with frames in both directions; up to 2 MiB a
-//! direction wait for a slow peer. A connection survives a change of address, costs
+//! direction and 16 KiB at each end wait for a slow peer. A connection survives a change of address, costs
 //! a keep-alive every 20 seconds, and is given up 60 seconds after the last packet
 //! heard. It never sends data before the handshake is done (0-RTT is off), never
 //! opens a second stream, and never reads the space in the URL's path.
@@ -15,6 +15,7 @@ mod connection;
 mod error;
 mod frames;
 mod listener;
+mod outbound;
 mod place;
 
 pub use connection::{QuicReceiver, QuicSender};
