@@ -46,6 +46,10 @@ impl<T: Transport> Transport for Lossy<T> {
         self.inner.schemes()
     }
 
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        self.inner.check(endpoint)
+    }
+
     async fn connect(
         &self,
         endpoint: &Endpoint,
