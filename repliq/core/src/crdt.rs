@@ -146,6 +146,12 @@ impl<C: Crdt> Effects<C> {
         }
     }
 
+    /// Whether events are kept: lets a type skip a comparison that only events need.
+    #[must_use]
+    pub const fn wants_events(&self) -> bool {
+        self.events.is_some()
+    }
+
     /// Whether undos are kept: lets a type skip a clone that only an undo needs.
     #[must_use]
     pub const fn wants_undo(&self) -> bool {

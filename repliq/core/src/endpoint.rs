@@ -9,6 +9,9 @@ pub const DEFAULT_SPACE: &str = "default";
 
 /// A URL: `scheme://authority/path?key=value`. The path names the space at the
 /// other end; an empty one names [`DEFAULT_SPACE`].
+///
+/// Without an authority, as in `unix:///run/repliq.sock?space=team`, the path says
+/// where the peer is, and the parameter `space` names the space.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     url: String,
@@ -61,21 +64,32 @@ impl Endpoint {
         })
     }
 
-    /// The space at the other end: the path without its slashes at either end,
-    /// `%XX` decoded, or [`DEFAULT_SPACE`].
+    /// The path as it is meant: `%XX` decoded.
     ///
     /// # Errors
-    /// [`TransportErrorKind::Endpoint`] when the path does not decode to UTF-8.
+    /// [`TransportErrorKind::Endpoint`] when it does not decode to UTF-8.
+    pub fn decoded_path(&self) -> Result<String, TransportError> {
+        self.decoded(self.path())
+    }
+
+    /// The space at the other end: the path without its slashes at either end, or
+    /// without an authority the query parameter `space`; `%XX` decoded. Or
+    /// [`DEFAULT_SPACE`].
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when it does not decode to UTF-8.
     pub fn space(&self) -> Result<String, TransportError> {
-        let path = self.path().trim_matches('/');
-        if path.is_empty() {
-            return Ok(DEFAULT_SPACE.to_owned());
-        }
-        percent_decode(path).ok_or_else(|| {
-            TransportError::new(
-                TransportErrorKind::Endpoint,
-                format!("the path of {self} is not percent-encoded UTF-8"),
-            )
+        let space = match self.authority() {
+            "" => self.query("space").unwrap_or_default(),
+            _ => self.path().trim_matches('/'),
+        };
+        if space.is_empty() { Ok(DEFAULT_SPACE.to_owned()) } else { self.decoded(space) }
+    }
+
+    fn decoded(&self, part: &str) -> Result<String, TransportError> {
+        percent_decode(part).ok_or_else(|| {
+            let why = format!("{part:?} in {self} is not percent-encoded UTF-8");
+            TransportError::new(TransportErrorKind::Endpoint, why)
         })
     }
 
@@ -181,6 +195,15 @@ mod tests {
     }
 
     #[test]
+    fn without_an_authority_the_path_is_a_place_and_the_space_a_parameter() {
+        let endpoint: Endpoint = "unix:///run/my%20relay.sock?space=te%20am".parse().unwrap();
+        assert_eq!(endpoint.decoded_path().unwrap(), "/run/my relay.sock");
+        assert_eq!(endpoint.space().unwrap(), "te am");
+        let endpoint: Endpoint = "unix:///run/relay.sock".parse().unwrap();
+        assert_eq!(endpoint.space().unwrap(), DEFAULT_SPACE);
+    }
+
+    #[test]
     fn malformed_urls_are_typed_errors_that_say_how_to_write_one() {
         for url in ["", "127.0.0.1:80", "://x", "w s://x", "ws://a b", "ws://a#b"] {
             let error = url.parse::<Endpoint>().unwrap_err();
@@ -189,6 +212,8 @@ mod tests {
         }
         assert!("ws://h/%zz".parse::<Endpoint>().unwrap().space().is_err());
         assert!("ws://h/%ff".parse::<Endpoint>().unwrap().space().is_err());
+        assert!("unix:///%ff".parse::<Endpoint>().unwrap().decoded_path().is_err());
+        assert!("unix:///x?space=%ff".parse::<Endpoint>().unwrap().space().is_err());
     }
 
     #[test]
