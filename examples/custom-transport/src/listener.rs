@@ -2,14 +2,14 @@
 //!
 //! Who listens holds a lock on a file beside the socket, so a socket file beside a
 //! free lock is a stale one and may be removed; without the lock two processes could
-//! remove each other's. It never removes anything that is not a socket.
+//! remove each other's. It never removes what is neither a socket nor that lock.
 
 use crate::connection::{self, UnixReceiver, UnixSender};
 use crate::place::{Place, failed};
 use repliq_core::{Connection, Endpoint, Listener, TransportError, TransportErrorKind};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::time::sleep;
@@ -35,11 +35,7 @@ struct Open {
 impl UnixSocketListener {
     pub(crate) fn bind(place: Place) -> Result<Self, TransportError> {
         let bind = || -> io::Result<Open> {
-            let lock = File::options().create(true).append(true).open(place.lock_path())?;
-            lock.try_lock().map_err(|error| match error {
-                TryLockError::WouldBlock => ErrorKind::AddrInUse.into(),
-                TryLockError::Error(error) => error,
-            })?;
+            let lock = lock(&place)?;
             remove_stale(&place)?;
             Ok(Open { socket: UnixListener::bind(place.path())?, _lock: lock })
         };
@@ -55,12 +51,27 @@ impl UnixSocketListener {
     }
 
     fn stop(&mut self) -> io::Result<()> {
-        // The file goes before the lock, or it could be the next listener's file.
-        let removed = self.open.as_ref().map(|_| fs::remove_file(self.place.path()));
+        // The files go before the lock, or they could be the next listener's.
+        let paths = [self.place.path(), &self.place.lock_path()];
+        let removed = self.open.as_ref().map(|_| paths.map(fs::remove_file));
         self.open = None;
-        match removed {
-            Some(Err(error)) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let failed = removed.into_iter().flatten().filter_map(Result::err);
+        failed.filter(|error| error.kind() != ErrorKind::NotFound).map(Err).next().unwrap_or(Ok(()))
+    }
+}
+
+/// The lock of this place, unless somebody has it.
+fn lock(place: &Place) -> io::Result<File> {
+    loop {
+        let path = place.lock_path();
+        let lock = File::options().create(true).append(true).open(&path)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => ErrorKind::AddrInUse.into(),
+            TryLockError::Error(error) => error,
+        })?;
+        // The listener before removes its file: a lock on that one locks nothing.
+        if fs::metadata(path).is_ok_and(|at| lock.metadata().is_ok_and(|it| it.ino() == at.ino())) {
+            return Ok(lock);
         }
     }
 }
