@@ -3,6 +3,7 @@
 pub mod backend;
 mod case;
 pub mod crdt;
+pub mod engine;
 mod report;
 pub mod transport;
 

@@ -86,6 +86,23 @@ impl Endpoint {
         if space.is_empty() { Ok(DEFAULT_SPACE.to_owned()) } else { self.decoded(space) }
     }
 
+    /// The same peer, for this space.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when there can be no such URL; only a transport
+    /// of its own scheme can tell more.
+    pub fn with_space(&self, space: &str) -> Result<Self, TransportError> {
+        let (space, query) = (percent_encode(space), self.url.get(self.path_end + 1..));
+        if !self.authority().is_empty() {
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            return format!("{}/{space}{query}", self.part(0, self.authority_end)).parse();
+        }
+        let others = query.into_iter().flat_map(|query| query.split('&'));
+        let others = others.filter(|pair| pair.split('=').next() != Some("space"));
+        let others: String = others.map(|pair| format!("&{pair}")).collect();
+        format!("{}?space={space}{others}", self.part(0, self.path_end)).parse()
+    }
+
     fn decoded(&self, part: &str) -> Result<String, TransportError> {
         percent_decode(part).ok_or_else(|| {
             let why = format!("{part:?} in {self} is not percent-encoded UTF-8");
@@ -115,6 +132,18 @@ fn split_authority(authority: &str, default_port: u16) -> Option<(&str, u16)> {
         None => return None,
     };
     (!host.is_empty()).then_some((host, port))
+}
+
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 fn percent_decode(text: &str) -> Option<String> {
@@ -204,6 +233,20 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_is_given_a_space_where_its_urls_have_it() {
+        for (url, with) in [
+            ("ws://h:1", "ws://h:1/te%20am"),
+            ("ws://h:1/old?a=b", "ws://h:1/te%20am?a=b"),
+            ("unix:///run/x", "unix:///run/x?space=te%20am"),
+            ("unix:///run/x?a=b&space=old", "unix:///run/x?space=te%20am&a=b"),
+        ] {
+            let endpoint = url.parse::<Endpoint>().unwrap().with_space("te am").unwrap();
+            assert_eq!(endpoint.as_str(), with);
+            assert_eq!(endpoint.space().unwrap(), "te am");
+        }
+    }
+
+    #[test]
     fn malformed_urls_are_typed_errors_that_say_how_to_write_one() {
         for url in ["", "127.0.0.1:80", "://x", "w s://x", "ws://a b", "ws://a#b"] {
             let error = url.parse::<Endpoint>().unwrap_err();
@@ -239,6 +282,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_space_survives_its_url(space in "[^/].{0,20}[^/]") {
+            for url in ["ws://h:1", "unix:///run/x?a=b"] {
+                let endpoint: Endpoint = url.parse().unwrap();
+                prop_assert_eq!(&endpoint.with_space(&space).unwrap().space().unwrap(), &space);
+            }
+        }
+
         #[test]
         fn no_text_makes_it_panic(url in ".{0,40}") {
             if let Ok(endpoint) = url.parse::<Endpoint>() {
