@@ -1,5 +1,7 @@
 //! The published suite on the SQLite backend, killed processes included.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use custom_backend::SqliteBackend;
 use repliq_conformance::backend::{BackendHarness, Shows, sigkill_child};
 use repliq_core::StorageError;

@@ -1,6 +1,8 @@
 //! What the suite cannot know of a store in a file: locks, damage, strange files, a
 //! full disk.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use custom_backend::SqliteBackend;
 use repliq_core::{Batch, Durability, StorageBackend, StorageErrorKind as Kind};
 use std::path::{Path, PathBuf};
