@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 pub const MAX_NAME_BYTES: usize = 64;
 
 /// The best `N` players of a season by their best scores; see the
-/// [crate](crate) for what that means under concurrency.
+/// [crate] for what that means under concurrency.
 ///
 /// It keeps the best `2 N`, so that as many can be disqualified before a place
 /// stays empty. Edits are O(N).
