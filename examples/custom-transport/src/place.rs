@@ -27,6 +27,7 @@ impl Place {
         if !endpoint.authority().is_empty() {
             return refuse("names a host");
         }
+        endpoint.check_query(&["space"])?;
         let path = PathBuf::from(endpoint.decoded_path()?);
         if path.as_os_str().is_empty() {
             return refuse("has no path");
