@@ -1,9 +1,4 @@
-//! The conformance suite of Repliq: run it on your own storage backend,
-//! transport or data type, and know that it keeps the contract; and the cases that
-//! every combination of them has to pass under an engine.
-//!
-//! This crate names no concrete backend, transport or type. Every case runs on a
-//! fresh harness, under a watchdog and a panic guard, and prints its seed.
+#![doc = include_str!("../README.md")]
 
 pub mod backend;
 mod case;

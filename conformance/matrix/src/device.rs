@@ -103,12 +103,9 @@ impl<K: Type, T: Transport> Device for Open<K, T> {
 
     fn link(&self, space: &'static str) -> Step<'_, Box<dyn Link>> {
         Box::pin(async move {
-            let mut url = self.shared.url(self.who).ok_or("no relay listens for this device")?;
-            if space != repliq::DEFAULT_SPACE {
-                let path = url.find('?').unwrap_or(url.len());
-                url.insert_str(path, &format!("/{space}"));
-            }
-            let link = self.replica.space(space).sync(&url).await?;
+            let url = self.shared.url(self.who).ok_or("no relay listens for this device")?;
+            let url = url.parse::<repliq::Endpoint>()?.with_space(space)?;
+            let link = self.replica.space(space).sync(url.as_str()).await?;
             Ok(Box::new(Linked(link)) as Box<dyn Link>)
         })
     }

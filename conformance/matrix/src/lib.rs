@@ -14,6 +14,7 @@ macro_rules! backends {
             memory: $crate::MemoryStore,
             sled: $crate::SledStore,
             redb: $crate::RedbStore,
+            sqlite: $crate::SqliteStore,
         }
     };
 }
@@ -26,6 +27,7 @@ macro_rules! transports {
             memory: $crate::MemoryNet,
             websocket: $crate::WebSocketNet,
             quic: $crate::QuicNet,
+            unix: $crate::UnixNet,
         }
     };
 }
@@ -46,6 +48,7 @@ macro_rules! types {
             crdt_map: $crate::SyncedCrdtMap,
             text: $crate::SyncedText,
             list: $crate::SyncedList,
+            leaderboard: $crate::SyncedLeaderboard,
         }
     };
 }
@@ -57,8 +60,11 @@ mod types;
 mod world;
 
 pub use cells::{Cell, Extent, Registries, cells};
-pub use parts::{MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, Store, WebSocketNet};
+pub use parts::{
+    MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, SqliteStore, Store, UnixNet,
+    WebSocketNet,
+};
 pub use types::{
-    SyncedCrdtMap, SyncedGCounter, SyncedList, SyncedMap, SyncedMvRegister, SyncedOrSet,
-    SyncedPnCounter, SyncedRegister, SyncedSet, SyncedText, Type,
+    SyncedCrdtMap, SyncedGCounter, SyncedLeaderboard, SyncedList, SyncedMap, SyncedMvRegister,
+    SyncedOrSet, SyncedPnCounter, SyncedRegister, SyncedSet, SyncedText, Type,
 };

@@ -8,7 +8,9 @@ mod sequences;
 
 pub use sequences::{SyncedList, SyncedText};
 
+use custom_crdt::{Leaderboard, LeaderboardEvent, LeaderboardMut, Standing};
 use repliq::prelude::*;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
@@ -442,4 +444,78 @@ fn shown_children<'a>(edits: &[&'a Marked]) -> Vec<(&'a str, &'a str)> {
     let shown =
         children.iter().filter(|(edit, child)| youngest(&edit.to, &children) == (*child, true));
     shown.map(|(edit, _)| (edit.to.as_str(), edit.mark.as_str())).collect()
+}
+
+/// [`Leaderboard`], with three places.
+#[derive(Debug)]
+pub struct SyncedLeaderboard;
+
+/// What was done in which season: a score of a player, or a player disqualified.
+type Scores = Vec<(u64, String, Option<u64>)>;
+
+impl Type for SyncedLeaderboard {
+    type Crdt = Leaderboard<3>;
+    type Done = Scores;
+
+    fn edit(board: &mut Tx<'_, Self::Crdt>, who: &'static str, n: usize) -> Scores {
+        if n % 12 == 11 {
+            board.begin_season();
+        }
+        let season = board.season();
+        let shared = (season, format!("shared {}", n % 5), Some((n * 7 % 11) as u64));
+        let own = (season, format!("{who} {}", n % 2), Some((n * 5 % 13) as u64));
+        let gone = (n % 5 == 4).then(|| (season, format!("shared {}", n % 3), None));
+        let done: Scores = [shared, own].into_iter().chain(gone).collect();
+        for (_, player, score) in done.clone() {
+            // Only longer names are refused.
+            let _ = match score {
+                Some(score) => board.submit(player, score),
+                None => board.disqualify(player),
+            };
+        }
+        done
+    }
+
+    fn view(board: &Self::Crdt) -> Vec<String> {
+        board.standings().map(|line| format!("{} = {}", line.player, line.score)).collect()
+    }
+
+    fn patch(view: &mut Vec<String>, event: LeaderboardEvent) -> Result<(), String> {
+        match event {
+            LeaderboardEvent::Season { .. } => view.clear(),
+            LeaderboardEvent::Left { player } => goes(view, &format!("{player} = "))?,
+            LeaderboardEvent::Placed { place, standing } => {
+                let Standing { player, score } = standing;
+                let _ = goes(view, &format!("{player} = "));
+                if place > view.len() {
+                    return Err(format!("an event names place {place} of {view:?}"));
+                }
+                view.insert(place, format!("{player} = {score}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(edits: &[&Scores], view: &[String]) -> Result<(), String> {
+        let done: Vec<_> = edits.iter().copied().flatten().collect();
+        let season = done.iter().map(|(season, ..)| *season).max().unwrap_or(0);
+        let mut best: Vec<(&str, u64)> = Vec::new();
+        for (_, player, score) in done.iter().filter(|(of, ..)| *of == season) {
+            let Some(score) = *score else { continue };
+            let known = best.iter().position(|(held, _)| held == player);
+            let higher = known.and_then(|at| best.get(at)).is_none_or(|(_, held)| score > *held);
+            if higher {
+                best.retain(|(held, _)| held != player);
+                best.push((player, score));
+            }
+        }
+        // Stable: of equal scores the earlier stays in front.
+        best.sort_by_key(|(_, score)| Reverse(*score));
+        best.truncate(6);
+        let gone = |player: &str| {
+            done.iter().any(|(of, who, score)| *of == season && who == player && score.is_none())
+        };
+        let shown = best.into_iter().filter(|(player, _)| !gone(player)).take(3);
+        exactly(shown.map(|(player, score)| format!("{player} = {score}")), view)
+    }
 }
