@@ -13,6 +13,9 @@ pub enum Error {
     /// The store failed, is damaged, or is no store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store of a running relay failed for good.
+    #[error("the store failed: {0}")]
+    Failed(Arc<StoreError>),
     /// The transport failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -99,7 +102,8 @@ impl From<StorageError> for Error {
     }
 }
 
-/// Why changes did not become durable. They are undone in memory as well.
+/// Why changes did not become durable. They are undone in memory as well, but for
+/// those of which it is [unknown](CommitError::Unknown).
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
@@ -109,6 +113,12 @@ pub enum CommitError {
     /// A change made before it could not be made durable.
     #[error("a change before it could not be made durable, so it was undone: try again")]
     Earlier,
+    /// The store does not answer ([`StoreError::Stalled`]): the change stays visible
+    /// and is undone if the store fails in the end. Or the store lost track
+    /// ([`StoreError::Broken`]): the change is undone, and is there again if it turns
+    /// out to be durable. Look before you make it a second time.
+    #[error("it is not known whether the change is durable: {0}")]
+    Unknown(Arc<StoreError>),
     /// The store does not take it.
     #[error("the store did not take the change: {0}")]
     Refused(String),
@@ -117,7 +127,8 @@ pub enum CommitError {
     Closed,
 }
 
-/// Why an update did not happen. Whatever the reason, nothing has changed.
+/// Why an update did not happen. Whatever the reason, nothing has changed, except
+/// after [`CommitError::Unknown`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError<E = Infallible> {

@@ -18,15 +18,15 @@ use std::collections::BTreeMap;
 
 /// The largest value, or piece of one, in one sled record. A leaf of sled holds
 /// at most some 20 records and becomes a blob file from 2 MiB on.
-pub(crate) const INLINE: usize = 64 << 10;
+pub(crate) const INLINE: usize = 4 << 10;
 
 /// The longest key, in bytes. An index node of sled holds at most some 320 keys
 /// and becomes a blob file from 2 MiB on.
 pub(crate) const MAX_KEY: usize = 4 << 10;
 
-pub(crate) const PAIR: u8 = 0;
-const CHUNK: u8 = 1;
-const LAST_COMMIT: u8 = 2;
+const LAST_COMMIT: u8 = 0;
+pub(crate) const PAIR: u8 = 1;
+const CHUNK: u8 = 2;
 
 const WHOLE: u8 = 0;
 const CHUNKED: u8 = 1;

@@ -215,9 +215,10 @@ impl<C: Crdt> DocumentCore<C> {
             state.undo(effects.take_undos());
             return Err(UpdateError::TooLarge { bytes });
         }
+        let chain = change.chain_after();
         let after = Mark {
             seq: state.mark.seq + extent.slots,
-            chain: change.chain_after(),
+            chain,
             unsaid: Version::new(),
         };
         let id = state.authored(after, effects);
@@ -228,8 +229,9 @@ impl<C: Crdt> DocumentCore<C> {
             document: Arc::clone(&self.name.name),
             kind: Arc::clone(&self.name.kind),
             change,
+            chain,
         };
-        let then = Then::Local { document, id, done };
+        let then = Then::Local { document, id, done: Some(done) };
         let job = Job { space: Arc::clone(&self.space), submission, bytes: bytes + 64, then };
         let last = log.first.plus(extent.ops - 1);
         let queued = match log.clock {
@@ -257,6 +259,7 @@ impl<C: Crdt> DocumentCore<C> {
                     Item::Closed => state.end(),
                     Item::Committed(id) => state.committed(id),
                     Item::Failed(id) => state.failed(id),
+                    Item::Behind => self.go_on_from_log(state),
                     Item::Remote { kind, .. } if *kind != *C::KIND => state.give_up(&format!(
                         "a peer made it first, as a {kind}; open it as that, or choose another name"
                     )),
@@ -266,6 +269,16 @@ impl<C: Crdt> DocumentCore<C> {
             if behind {
                 self.catch_up(state);
             }
+        }
+    }
+
+    /// Takes in own changes that the log has and memory has undone. Nothing is
+    /// under way then.
+    fn go_on_from_log(&self, state: &mut State<C>) {
+        self.catch_up(state);
+        match super::open::chain(&self.engine, &self.space, &self.name) {
+            Ok(chain) => state.mark.chain = chain,
+            Err(error) => state.give_up(&error.to_string()),
         }
     }
 
