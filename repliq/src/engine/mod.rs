@@ -3,6 +3,8 @@
 
 mod gate;
 mod queue;
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 mod thread;
 mod translate;
 mod view;
