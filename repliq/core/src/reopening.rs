@@ -118,7 +118,10 @@ impl<E> Reopening<E> {
 impl<E> State<E> {
     fn drop_engine(&mut self, opening: u64) {
         let engine = std::mem::replace(self, Self::Closed(opening));
-        let _ = caught(|| Ok(drop(engine)));
+        let _ = caught(|| {
+            drop(engine);
+            Ok(())
+        });
     }
 
     /// Keeps that it is damaged.

@@ -216,11 +216,7 @@ impl<C: Crdt> DocumentCore<C> {
             return Err(UpdateError::TooLarge { bytes });
         }
         let chain = change.chain_after();
-        let after = Mark {
-            seq: state.mark.seq + extent.slots,
-            chain,
-            unsaid: Version::new(),
-        };
+        let after = Mark { seq: state.mark.seq + extent.slots, chain, unsaid: Version::new() };
         let id = state.authored(after, effects);
         let (done, result) = oneshot::channel();
         let document = Arc::clone(self) as Arc<dyn OpenDocument>;

@@ -18,9 +18,7 @@ use crate::error::{CommitError, Error};
 use crate::store::{Cursor, LeaseRecord, Remote, Skew, Store, StoreError, Submission, Verdict};
 use gate::Gate;
 use parking_lot::{Mutex, MutexGuard};
-use repliq_core::{
-    Clock, Durability, Hlc, Millis, ReplicaId, StorageBackend, StorageErrorKind,
-};
+use repliq_core::{Clock, Durability, Hlc, Millis, ReplicaId, StorageBackend, StorageErrorKind};
 use repliq_sync::Position;
 use std::collections::HashMap;
 use std::future::Future;

@@ -98,11 +98,7 @@ pub(crate) enum Work {
 impl Queue {
     pub(crate) fn new() -> Self {
         Self {
-            pending: Mutex::new(Pending {
-                jobs: VecDeque::new(),
-                closed: false,
-                stalled: None,
-            }),
+            pending: Mutex::new(Pending { jobs: VecDeque::new(), closed: false, stalled: None }),
             committing: Mutex::default(),
             filled: Condvar::new(),
             permits: Semaphore::new(MAX_UPDATES),

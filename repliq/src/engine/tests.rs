@@ -162,10 +162,14 @@ async fn updates_that_wait_for_room_are_told_too() {
     let (engine, gates) = stuck();
     let one = open(&engine, "one").await.unwrap();
     gates.hold(true, false);
-    let updates: Vec<_> = (0..20_000).map(|_| tokio::spawn({
-        let one = one.clone();
-        async move { set(&one, "x").await }
-    })).collect();
+    let updates: Vec<_> = (0..20_000)
+        .map(|_| {
+            tokio::spawn({
+                let one = one.clone();
+                async move { set(&one, "x").await }
+            })
+        })
+        .collect();
     let (mut unknown, mut refused) = (0, 0);
     for update in updates {
         let result = within(update).await.unwrap();
@@ -212,10 +216,12 @@ async fn reads_that_never_return_are_reported_and_hold_few_threads() {
     set(&one, "1").await.unwrap();
     gates.hold(false, true);
     let opening: Vec<_> = (0..3 * READS)
-        .map(|n| tokio::spawn({
-            let engine = Arc::clone(&engine);
-            async move { open(&engine, &n.to_string()).await.map(drop) }
-        }))
+        .map(|n| {
+            tokio::spawn({
+                let engine = Arc::clone(&engine);
+                async move { open(&engine, &n.to_string()).await.map(drop) }
+            })
+        })
         .collect();
     for opening in opening {
         match within(opening).await.unwrap() {

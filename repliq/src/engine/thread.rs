@@ -95,7 +95,8 @@ impl Keeper {
         }
         self.queue.begin(committing);
         // A backend that panics leaves open what is durable, as one that fails twice.
-        let work = || catch_unwind(AssertUnwindSafe(|| self.store.commit(&submissions, (self.wall)())));
+        let work =
+            || catch_unwind(AssertUnwindSafe(|| self.store.commit(&submissions, (self.wall)())));
         let result = self.watch.over(&self.queue, work).unwrap_or(Err(StoreError::Broken));
         let committing = self.queue.finish();
         match result {
@@ -121,12 +122,8 @@ impl Keeper {
             committing.iter_mut().for_each(|(_, _, then)| then.give_up(unknown()));
         }
         let jobs = submissions.into_iter().zip(committing);
-        let jobs = jobs.map(|(submission, (space, bytes, then))| Job {
-            space,
-            submission,
-            bytes,
-            then,
-        });
+        let jobs =
+            jobs.map(|(submission, (space, bytes, then))| Job { space, submission, bytes, then });
         fail(&self.queue, jobs.collect(), &[], || CommitError::Store(Arc::clone(&error)));
         let is_lasting = matches!(&*error, StoreError::Storage(why) if is_lasting(why));
         self.tell_status(|| match is_lasting {

@@ -537,11 +537,7 @@ fn lost() -> Ending {
 
 /// How far the feed of a peer is held. Unreadable counts as not at all; a store
 /// that does not answer ends the connection.
-async fn cursor(
-    engine: &Engine,
-    space: &Space,
-    peer: &Bytes,
-) -> Result<Option<Position>, Ending> {
+async fn cursor(engine: &Engine, space: &Space, peer: &Bytes) -> Result<Option<Position>, Ending> {
     let (reader, name, peer) = (engine.reader.clone(), Arc::clone(&space.name), peer.clone());
     let read = engine.reading(move || reader.cursor(&name, &peer)).await;
     let read = read.map_err(|error| Ending::Session(SessionError::Store(error.to_string())))?;

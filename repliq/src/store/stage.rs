@@ -15,7 +15,9 @@ use super::refusal::Refusal;
 use super::shared::{Shared, Space};
 use super::submission::{FeedEntry, last_stamp};
 use super::writer::Memory;
-use repliq_core::{Batch, Chain, Change, ChangeHeader, Millis, ReplicaId, StorageError, StorageErrorKind};
+use repliq_core::{
+    Batch, Chain, Change, ChangeHeader, Millis, ReplicaId, StorageError, StorageErrorKind,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

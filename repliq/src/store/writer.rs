@@ -247,8 +247,9 @@ impl Store {
     fn take_back(&mut self) {
         let first_new = match take(&mut self.progress) {
             Progress::Done => None,
-            Progress::Staging(first_new)
-            | Progress::Writing(Unsettled { first_new, .. }) => first_new,
+            Progress::Staging(first_new) | Progress::Writing(Unsettled { first_new, .. }) => {
+                first_new
+            }
         };
         self.memory.held.clear();
         let mut published = self.shared.published.write();

@@ -166,7 +166,10 @@ async fn when_nobody_knows_what_is_durable_updates_say_so_and_all_goes_on_once_i
             "{fates:?}: {error:?}"
         );
         let error = within(later).await.unwrap_err();
-        assert!(matches!(error, UpdateError::Commit(CommitError::Store(_))), "{fates:?}: {error:?}");
+        assert!(
+            matches!(error, UpdateError::Commit(CommitError::Store(_))),
+            "{fates:?}: {error:?}"
+        );
         assert_eq!(view(&one), pairs(&[("a", "1")]), "it can be read");
         // The next update makes the store find out.
         let next = within(one.update(|m| m.set("d".into(), "4".into()))).await;
