@@ -90,15 +90,19 @@ impl Directory {
     }
 
     /// Makes sure that sled may open its files: no handle of it is open any more,
-    /// and what was never acknowledged is gone.
+    /// what was never acknowledged is gone, and so are indexes of which the writing
+    /// was cut short (`snap.….generating`), which sled would take for damage.
     pub(crate) fn prepare(&self) -> Result<(), StorageError> {
         self.await_sled()?;
-        if self.acknowledged() == 0 {
-            for entry in fs::read_dir(&self.path)? {
-                let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-                if name == "db" || name == "conf" || name.to_string_lossy().starts_with("snap.") {
-                    fs::remove_file(path)?;
-                }
+        let is_new = self.acknowledged() == 0;
+        for entry in fs::read_dir(&self.path)? {
+            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+            let name = name.to_string_lossy();
+            let is_index = name.starts_with("snap.");
+            if is_index && name.ends_with(".generating")
+                || is_new && (is_index || name == "db" || name == "conf")
+            {
+                fs::remove_file(path)?;
             }
         }
         Ok(())

@@ -298,6 +298,24 @@ fn a_full_disk_is_a_typed_error_and_loses_nothing_acked() {
     assert_eq!(store.get(b"more").unwrap(), Some(vec![1]));
 }
 
+/// As a full disk or a kill in the middle of an opening leaves it.
+#[test]
+fn an_opening_that_was_cut_short_does_no_damage() {
+    let home = TempDir::new().unwrap();
+    for round in 0..3_u8 {
+        let store = SledBackend::open(home.path()).unwrap();
+        assert_eq!(store.scan(b"", None, 99).unwrap().len(), usize::from(round));
+        put(&store, &round.to_string(), vec![round]).unwrap();
+        drop(store);
+        let indexes = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path());
+        let index = indexes.filter(|path| path.to_string_lossy().contains("/snap.")).max();
+        let index = index.unwrap_or(home.path().join("snap.0000000000000000"));
+        let written = fs::read(&index).unwrap_or_default();
+        let cut = index.with_file_name("snap.7FFFFFFFFFFFFFFF.generating");
+        fs::write(cut, &written[..written.len() / 2]).unwrap();
+    }
+}
+
 /// The bytes that the files of a store take on the disk.
 #[cfg(unix)]
 fn disk_use(path: &Path) -> u64 {
