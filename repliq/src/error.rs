@@ -5,6 +5,7 @@ use repliq_core::{CrdtError, DecodeError, LoadError, StorageError, TransportErro
 use repliq_sync::{RefusedChange, SessionError};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why something does not open, start or load.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,19 @@ pub enum Error {
         /// The [`repliq_core::Crdt::KIND`] it was written with.
         found: String,
         /// The kind asked for.
+        expected: &'static str,
+    },
+    /// A document is open as a type of the same kind with other parameters.
+    #[error(
+        "the document {name:?} is open as {open}, so it cannot be opened as {expected}: use one \
+         type for it everywhere"
+    )]
+    OtherParameters {
+        /// The document.
+        name: String,
+        /// The type it is open as.
+        open: &'static str,
+        /// The type asked for.
         expected: &'static str,
     },
     /// A document holds changes that are sealed under a key that is not here.
@@ -139,9 +153,11 @@ pub enum UpdateError<E = Infallible> {
     #[error(transparent)]
     Refused(CrdtError),
     /// All ops together are larger than [`repliq_core::MAX_CHANGE_BYTES`].
-    #[error("the update takes {bytes} bytes, at most 16 MiB fit: make several updates of it")]
+    #[error(
+        "the update takes {bytes} bytes or more, at most 16 MiB fit: make several updates of it"
+    )]
     TooLarge {
-        /// Its size.
+        /// Its size as far as it was put together.
         bytes: usize,
     },
     /// It was called inside a closure of `read` or `update`.
@@ -188,6 +204,21 @@ pub enum SyncError {
         /// How many.
         count: usize,
         /// The first of them.
+        first: Box<RefusedChange>,
+    },
+    /// Changes of this device were refused because they are stamped too far ahead,
+    /// and not its clock is wrong but its store: timestamps go on after the last, and
+    /// the clock was far ahead once. What is synced already is not concerned.
+    #[error(
+        "the changes of this device are stamped {} days ahead since its clock was wrong once, and \
+         are refused until then: its clock is right now, so export the data and import it into a \
+         new store",
+        by.as_secs().div_ceil(24 * 60 * 60)
+    )]
+    StampedAhead {
+        /// How far the timestamps of the store are ahead of its clock.
+        by: Duration,
+        /// The first of the changes that were refused.
         first: Box<RefusedChange>,
     },
     /// The peers cannot sync with each other at all.

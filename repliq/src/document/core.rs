@@ -9,7 +9,7 @@
 use super::events::{Events, Subscriber, subscription};
 use super::held::{Reading, Reentrant, Updating};
 use super::inbox::{Inbox, Item};
-use super::state::{Mark, State};
+use super::state::{Mark, RefusedOps, State};
 use crate::engine::{Engine, Job, Slot, Space, Then};
 use crate::error::{CommitError, ReadError, UpdateError};
 use crate::store::Submission;
@@ -19,7 +19,8 @@ use repliq_core::{
     MAX_CHANGE_BYTES, Transaction, TransactionLog, Tx, Version,
 };
 use repliq_sync::DocumentName;
-use std::any::Any;
+use std::any::{Any, type_name};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -41,6 +42,8 @@ pub(crate) trait OpenDocument: Send + Sync {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     /// The kind of its type.
     fn kind(&self) -> &'static str;
+    /// Its type, parameters included.
+    fn type_name(&self) -> &'static str;
 }
 
 /// See the module's documentation.
@@ -90,7 +93,11 @@ impl<C: Crdt> DocumentCore<C> {
     }
 
     pub(super) fn unread(&self) -> Result<usize, ReadError> {
-        self.with_state(|state| state.unread)
+        self.with_state(|state| state.without_effect.unread)
+    }
+
+    pub(super) fn refused(&self) -> Result<Option<RefusedOps>, ReadError> {
+        self.with_state(|state| state.without_effect.refused.clone())
     }
 
     pub(super) fn subscribe(self: &Arc<Self>) -> Events<C> {
@@ -157,11 +164,13 @@ impl<C: Crdt> DocumentCore<C> {
 
         let replica = self.engine.replica;
         let mut effects = Effects::new(!state.subscribers.is_empty(), true);
+        let too_large = Cell::new(None);
         let log = Log {
             engine: &self.engine,
             clock: None,
             first: Hlc(0),
             payload: Vec::with_capacity(USUAL_PAYLOAD),
+            too_large: &too_large,
         };
         let next = Dot { replica, seq: state.mark.seq };
         let mut transaction = Transaction::new(&mut state.value, next, &mut effects, log);
@@ -185,7 +194,10 @@ impl<C: Crdt> DocumentCore<C> {
                         self.engine.queue.give_back(1);
                         resume_unwind(panic)
                     }
-                    (Ok(_), Err(refused)) => Err(UpdateError::Refused(refused)),
+                    (Ok(_), Err(refused)) => Err(match too_large.get() {
+                        Some(bytes) => UpdateError::TooLarge { bytes },
+                        None => UpdateError::Refused(refused),
+                    }),
                     (Ok(Err(aborted)), Ok(_)) => Err(UpdateError::Aborted(aborted)),
                     (Ok(Ok(_)), Ok(_)) => Err(CommitError::Closed.into()),
                 }
@@ -308,6 +320,10 @@ impl<C: Crdt> OpenDocument for DocumentCore<C> {
     fn kind(&self) -> &'static str {
         C::KIND
     }
+
+    fn type_name(&self) -> &'static str {
+        type_name::<C>()
+    }
 }
 
 impl<C: Crdt> Drop for DocumentCore<C> {
@@ -334,6 +350,8 @@ struct Log<'a> {
     clock: Option<MutexGuard<'a, Clock>>,
     first: Hlc,
     payload: Vec<u8>,
+    /// How large the payload was when it became too large.
+    too_large: &'a Cell<Option<usize>>,
 }
 
 impl<C: Crdt> TransactionLog<C> for Log<'_> {
@@ -349,6 +367,7 @@ impl<C: Crdt> TransactionLog<C> for Log<'_> {
         repliq_core::try_encode_into(op, &mut self.payload)?;
         let encoded = self.payload.get(before..).unwrap_or_default();
         if self.payload.len() > MAX_CHANGE_BYTES {
+            self.too_large.set(Some(self.payload.len()));
             return Err(CrdtError::Limit("an update takes at most 16 MiB"));
         }
         if encoded.len() > SURELY_SHALLOW {

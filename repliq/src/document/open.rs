@@ -30,8 +30,15 @@ pub(super) async fn open<C: Crdt>(
     let opening = engine.in_time(Arc::clone(&slot.opening).lock_owned()).await?;
     let found = slot.open.lock().as_ref().and_then(std::sync::Weak::upgrade);
     if let Some(found) = found {
-        let kind = found.kind();
-        return found.into_any().downcast().map_err(|_| wrong_kind::<C>(&name.name, kind));
+        let (kind, open) = (found.kind(), found.type_name());
+        return found.into_any().downcast().map_err(|_| match kind == C::KIND {
+            true => Error::OtherParameters {
+                name: name.name.to_string(),
+                open,
+                expected: std::any::type_name::<C>(),
+            },
+            false => wrong_kind::<C>(&name.name, kind),
+        });
     }
     let core = place::<C>(engine, space, slot, name);
     // The task has the lock: a caller that gives up leaves nobody a document

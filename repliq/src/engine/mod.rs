@@ -18,7 +18,9 @@ use crate::error::{CommitError, Error};
 use crate::store::{Cursor, LeaseRecord, Remote, Skew, Store, StoreError, Submission, Verdict};
 use gate::Gate;
 use parking_lot::{Mutex, MutexGuard};
-use repliq_core::{Clock, Durability, Hlc, Millis, ReplicaId, StorageBackend, StorageErrorKind};
+use repliq_core::{
+    Clock, Durability, Hlc, MAX_CLOCK_SKEW, Millis, ReplicaId, StorageBackend, StorageErrorKind,
+};
 use repliq_sync::Position;
 use std::collections::HashMap;
 use std::future::Future;
@@ -239,6 +241,14 @@ impl Engine {
         let mut clock = self.clock.lock();
         clock.observe(Hlc(self.seen.load(Ordering::SeqCst)));
         clock
+    }
+
+    /// How far the timestamps of the store are ahead of the wall time, if that is so
+    /// far that others refuse them.
+    pub(crate) fn stamped_ahead(&self) -> Option<Duration> {
+        let last = Hlc(self.seen.load(Ordering::SeqCst)).millis();
+        let by = Duration::from_millis(last.0.saturating_sub((self.wall)().0));
+        (by > MAX_CLOCK_SKEW).then_some(by)
     }
 
     /// A space, in use from now on.

@@ -81,7 +81,9 @@ impl Keeper {
                 Ok(true) => return self.go_on(jobs),
                 Err(()) => {
                     let error = Arc::new(StoreError::Broken);
-                    return fail(&self.queue, jobs, &[], || CommitError::Store(Arc::clone(&error)));
+                    return fail(&self.queue, jobs, &[], |_| {
+                        CommitError::Store(Arc::clone(&error))
+                    });
                 }
             }
         }
@@ -108,21 +110,16 @@ impl Keeper {
         }
     }
 
-    fn failed(
-        &self,
-        mut committing: Vec<Committing>,
-        submissions: Vec<Submission>,
-        error: StoreError,
-    ) {
+    fn failed(&self, committing: Vec<Committing>, submissions: Vec<Submission>, error: StoreError) {
         let error = Arc::new(error);
-        if matches!(*error, StoreError::Broken) {
-            let unknown = || CommitError::Unknown(Arc::clone(&error));
-            committing.iter_mut().for_each(|(_, _, then)| then.give_up(unknown()));
-        }
+        let in_doubt = matches!(*error, StoreError::Broken).then_some(committing.len());
         let jobs = submissions.into_iter().zip(committing);
         let jobs =
             jobs.map(|(submission, (space, bytes, then))| Job { space, submission, bytes, then });
-        fail(&self.queue, jobs.collect(), &[], || CommitError::Store(Arc::clone(&error)));
+        fail(&self.queue, jobs.collect(), &[], |at| match in_doubt {
+            Some(count) if at < count => CommitError::Unknown(Arc::clone(&error)),
+            _ => CommitError::Store(Arc::clone(&error)),
+        });
         let is_lasting = matches!(&*error, StoreError::Storage(why) if is_lasting(why));
         self.tell_status(|| match is_lasting {
             true => StoreStatus::Failed(error),
@@ -157,7 +154,7 @@ impl Keeper {
     fn go_on(&self, jobs: Vec<Job>) {
         let spaces = self.spaces.alive();
         let documents: Vec<_> = spaces.iter().flat_map(|space| space.open_documents()).collect();
-        fail(&self.queue, jobs, &documents, || CommitError::Earlier);
+        fail(&self.queue, jobs, &documents, |_| CommitError::Earlier);
         self.seen.fetch_max(self.store.last().0, Ordering::SeqCst);
         spaces.iter().for_each(|space| space.publish_head(&self.view));
         documents.iter().for_each(|document| document.settle());
@@ -272,20 +269,21 @@ fn is_lasting(error: &StorageError) -> bool {
 }
 
 /// Undoes everything that is not durable: the batch that failed, and what came
-/// after it. Documents roll back as soon as nobody holds them.
+/// after it. Documents roll back as soon as nobody holds them. `error` is asked
+/// with the position of each, those that came after it included.
 fn fail(
     queue: &Queue,
     jobs: Vec<Job>,
     behind: &[Arc<dyn OpenDocument>],
-    error: impl Fn() -> CommitError,
+    error: impl Fn(usize) -> CommitError,
 ) {
     let mut updates = 0;
-    for mut job in queue.fail(jobs, behind) {
+    for (at, mut job) in queue.fail(jobs, behind).into_iter().enumerate() {
         if let Then::Local { document, .. } = &job.then {
             updates += 1;
             document.settle();
         }
-        let error = error();
+        let error = error(at);
         match job.then {
             Then::Local { document, done, .. } => {
                 // It may be the last handle: the store is free when the update returns.
