@@ -148,7 +148,9 @@ impl Drop for Directory {
 /// A path is ours if nothing is there, or an empty directory, or a store.
 fn refuse_foreign(path: &Path) -> Result<(), StorageError> {
     let foreign = match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
-        Ok(is_filled) if is_filled && !path.join(MARKER).is_file() => "holds files of others",
+        Ok(is_filled) if is_filled && !path.join(MARKER).is_file() => {
+            "holds files that are no store"
+        }
         Err(error) if error.kind() == ErrorKind::NotADirectory => "is a file",
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
         _ => return Ok(()),

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 /// How often held changes are looked at again.
 const RELEASE: Duration = Duration::from_secs(60);
 /// How often a store that lost track is asked when nothing is to be committed.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// The storage thread with all it works on.
 pub(super) struct Keeper {
@@ -50,6 +51,7 @@ impl Keeper {
                 self.release();
             }
             let patience = RELEASE.saturating_sub(released.elapsed());
+            let patience = if self.store.is_unsettled() { SETTLE } else { patience };
             match self.queue.take(patience) {
                 Work::Commit(jobs) => {
                     self.commit(jobs);

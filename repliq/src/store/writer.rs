@@ -33,6 +33,7 @@ pub(crate) struct Store {
 /// How far the last commit came: it says what is left to do if the backend fails
 /// or panics on the way.
 #[derive(Default)]
+#[allow(clippy::large_enum_variant, reason = "there is one, and every commit fills it")]
 enum Progress {
     #[default]
     Done,
