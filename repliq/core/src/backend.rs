@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -229,6 +230,19 @@ impl StorageError {
 impl From<StorageErrorKind> for StorageError {
     fn from(kind: StorageErrorKind) -> Self {
         Self { kind, source: None }
+    }
+}
+
+impl From<io::Error> for StorageError {
+    fn from(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => StorageErrorKind::Full,
+            io::ErrorKind::InvalidData => StorageErrorKind::Corrupt,
+            _ => StorageErrorKind::Io,
+        };
+        Self::new(kind, error)
     }
 }
 
