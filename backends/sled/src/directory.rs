@@ -70,17 +70,21 @@ impl Directory {
         directory.await_sled()?;
         if directory.acknowledged == 0 {
             directory.untouched = AtomicBool::new(true);
-            directory.remove_sled_files().map_err(from_io)?;
+            directory.remove(|name| name == "db" || name == "conf" || name.starts_with("snap."))?;
         }
+        // Sled takes a snapshot that was cut short while it was written for its
+        // newest and refuses to open: it writes `.generating`, but leaves out
+        // `.in___motion` when it looks (0.34.7, `get_snapshot_files`).
+        directory.remove(|name| name.starts_with("snap.") && name.ends_with(".generating"))?;
         Ok(directory)
     }
 
-    fn remove_sled_files(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name == "db" || name == "conf" || name.to_string_lossy().starts_with("snap.") {
-                fs::remove_file(entry.path())?;
+    /// Removes files that sled makes anew.
+    fn remove(&self, which: impl Fn(&str) -> bool) -> Result<(), StorageError> {
+        for entry in fs::read_dir(&self.path).map_err(from_io)? {
+            let entry = entry.map_err(from_io)?;
+            if which(&entry.file_name().to_string_lossy()) {
+                fs::remove_file(entry.path()).map_err(from_io)?;
             }
         }
         Ok(())

@@ -235,6 +235,17 @@ fn a_store_cut_short_while_it_was_made_is_made_again() {
 }
 
 #[test]
+fn a_snapshot_cut_short_while_it_was_made_is_left_aside() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("store");
+    let expected = fill(&path, 2, 5);
+    for content in ["", "torn, and longer than a checksum"] {
+        fs::write(path.join("snap.7FFFFFFFFFFFFFFF.generating"), content).unwrap();
+        assert_eq!(everything(&path).unwrap(), expected);
+    }
+}
+
+#[test]
 fn after_damage_was_met_every_call_says_so_until_the_store_is_opened_again() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("store");
