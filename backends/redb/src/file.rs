@@ -63,7 +63,7 @@ fn make(path: &Path) -> Result<Database, StorageError> {
     let parent = parent.unwrap_or(Path::new("."));
     let unfinished = path.with_added_extension("unfinished");
     let place = || -> Result<Option<Database>, redb::Error> {
-        fs::create_dir_all(parent)?;
+        make_directory(parent)?;
         let db = match builder().create(&unfinished) {
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(redb::Error::DatabaseAlreadyOpen);
@@ -88,6 +88,17 @@ fn make(path: &Path) -> Result<Database, StorageError> {
         Some(db) => Ok(db),
         None => open_store(path),
     }
+}
+
+/// Makes a directory and what is missing above it, so that a power cut leaves them.
+fn make_directory(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|above| !above.exists()).collect();
+    fs::create_dir_all(path)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        sync_directory(above.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Makes a new name in a directory durable; elsewhere than on Unix a directory
