@@ -112,6 +112,7 @@ macro_rules! __transport_cases {
             lasting: Core accepted_connections_outlive_their_listener;
             listening: Core it_serves_the_schemes_it_names;
             listening: Core another_scheme_is_refused;
+            listening: Core an_endpoint_is_checked_without_connecting;
             listening: Core each_listener_has_a_place_of_its_own;
             listening: Core a_place_in_use_is_refused;
             listening: Core nobody_there_is_unreachable;

@@ -2,6 +2,7 @@
 
 use crate::{TransportError, TransportErrorKind};
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 /// The space a URL without a path names.
@@ -61,6 +62,34 @@ impl Endpoint {
         })
     }
 
+    /// Checks that the query has no other parameters than these, and none twice: one
+    /// that is passed over may be a mistyped one that somebody relies on.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`].
+    pub fn check_query(&self, known: &[&str]) -> Result<(), TransportError> {
+        let query = self.url.get(self.path_end + 1..).unwrap_or_default();
+        let mut seen = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+            let why = if seen.contains(&name) {
+                format!("{name}= stands in it twice")
+            } else if known.contains(&name) {
+                seen.push(name);
+                continue;
+            } else if known.is_empty() {
+                format!("{name}= is not known here; leave what comes after the ? away")
+            } else {
+                format!("{name}= is not known here, only {}=", known.join("=, "))
+            };
+            return Err(TransportError::new(
+                TransportErrorKind::Endpoint,
+                format!("{self}: {why}"),
+            ));
+        }
+        Ok(())
+    }
+
     /// The space at the other end: the path without its slashes at either end,
     /// `%XX` decoded, or [`DEFAULT_SPACE`].
     ///
@@ -92,11 +121,21 @@ impl Endpoint {
 
 fn split_authority(authority: &str, default_port: u16) -> Option<(&str, u16)> {
     let (host, after) = match authority.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
+        Some(rest) => {
+            let (host, after) = rest.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            (host, after)
+        }
         None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
+    // A name in other letters is written as it stands in DNS: xn--….
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
+    if !host.chars().all(valid) {
+        return None;
+    }
     let port = match after.strip_prefix(':') {
-        Some(port) => port.parse().ok()?,
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().ok()?,
+        Some(_) => return None,
         None if after.is_empty() => default_port,
         None => return None,
     };
@@ -134,7 +173,9 @@ impl FromStr for Endpoint {
             return Err(malformed("has no valid scheme"));
         }
         if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
-            return Err(malformed("holds a space, a control character or a fragment"));
+            return Err(malformed(
+                "holds a space, a control character or a #, which are %20, %XX and %23 in a path",
+            ));
         }
         let rest_start = url.len() - rest.len();
         let path_end = rest.find('?').map_or(url.len(), |at| rest_start + at);
@@ -203,13 +244,48 @@ mod tests {
             let endpoint: Endpoint = format!("ws://{authority}/x").parse().unwrap();
             assert_eq!(endpoint.host_and_port(80).unwrap(), (host, port), "{authority}");
         }
-        for authority in
-            ["", ":80", "h:", "h:65536", "h:-1", "::1", "[::1", "[]:1", "[::1]x", "user:secret@h:1"]
-        {
+        for authority in [
+            "",
+            ":80",
+            "h:",
+            "h:65536",
+            "h:-1",
+            "h:+1",
+            "h:1:2",
+            "::1",
+            "[::1",
+            "[]:1",
+            "[::1]x",
+            "[h]:1",
+            "h%41:1",
+            "hé:1",
+            "h\\x",
+            "user:secret@h:1",
+        ] {
             let endpoint: Endpoint = format!("ws://{authority}").parse().unwrap();
             let error = endpoint.host_and_port(80).unwrap_err();
             assert_eq!(error.kind, TransportErrorKind::Endpoint, "{authority}");
             assert!(error.to_string().contains(endpoint.as_str()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_is_unknown_or_there_twice_is_named() {
+        let check = |query: &str, known: &[&str]| {
+            format!("ws://h/team{query}").parse::<Endpoint>().unwrap().check_query(known)
+        };
+        for query in ["", "?", "?fingerprint=ab", "?fingerprint", "?&fingerprint=ab&"] {
+            check(query, &["fingerprint"]).unwrap();
+        }
+        for (query, known, named) in [
+            ("?token=secret", &["fingerprint"][..], "token="),
+            ("?fingerprint=ab&fingerprnt=ab", &["fingerprint"], "fingerprnt="),
+            ("?fingerprint=ab&fingerprint=cd", &["fingerprint"], "twice"),
+            ("?x", &[], "x="),
+        ] {
+            let error = check(query, known).unwrap_err();
+            assert_eq!(error.kind, TransportErrorKind::Endpoint, "{query}");
+            assert!(error.to_string().contains(named), "{query}: {error}");
         }
     }
 

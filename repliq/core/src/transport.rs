@@ -26,6 +26,21 @@ pub trait Transport: Send + Sync + 'static {
     /// The URL schemes it serves, such as `["ws", "wss"]`.
     fn schemes(&self) -> &'static [&'static str];
 
+    /// Looks at an endpoint without connecting, so that a mistake in a URL is told at
+    /// once. What it refuses, `connect` refuses too; it refuses other schemes.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when connecting there can never succeed.
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        let schemes = self.schemes();
+        if schemes.contains(&endpoint.scheme()) {
+            return Ok(());
+        }
+        let served: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
+        let why = format!("{endpoint}: only {} is served here", served.join(" and "));
+        Err(TransportError::new(TransportErrorKind::Endpoint, why))
+    }
+
     /// Connects to a listener.
     ///
     /// # Errors
