@@ -7,5 +7,5 @@ pub mod engine;
 mod report;
 pub mod transport;
 
-pub use case::{Case, CaseResult, Failure, Level, Rng, run_case, run_seed};
+pub use case::{Case, CaseResult, Failure, Level, Rng, effort, run_case, run_seed};
 pub use report::{CaseReport, Outcome, Report, Verdict};

@@ -59,7 +59,7 @@ fn make(path: &Path) -> Result<Database, StorageError> {
 fn place(path: &Path) -> Result<Option<Database>, Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
+    make_directory(parent)?;
     let unfinished = path.with_added_extension("unfinished");
     let db = match builder().create(&unfinished) {
         Ok(db) => db,
@@ -78,6 +78,17 @@ fn place(path: &Path) -> Result<Option<Database>, Error> {
     fs::rename(&unfinished, path)?;
     sync_directory(parent)?;
     Ok(Some(db))
+}
+
+/// Makes a directory and what is missing above it, so that a power cut leaves them.
+fn make_directory(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|above| !above.exists()).collect();
+    fs::create_dir_all(path)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        sync_directory(above.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Makes a new name in a directory durable; elsewhere than on Unix a directory

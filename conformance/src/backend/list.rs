@@ -1,7 +1,8 @@
 //! The one list of cases: the registry and the generated tests both come from
 //! it, so neither can lack a case that the other has.
 
-use super::{batch::*, concurrent::*, model::*, pairs::*, reopen::*, scan::*, sigkill::*};
+use super::sigkill::*;
+use super::{batch::*, concurrent::*, model::*, pairs::*, powercut::*, reopen::*, scan::*};
 use crate::backend::{BackendHarness, Stores};
 use crate::{Case, Level};
 
@@ -66,6 +67,10 @@ macro_rules! __backend_cases {
             Core a_read_during_writes_gives_a_committed_value,
             Extended a_killed_process_loses_nothing_acked,
             Extended a_killed_process_leaves_batches_whole,
+            Extended a_cut_file_system_loses_nothing_acked,
+            Extended a_cut_file_system_leaves_batches_whole,
+            Extended a_rebuilt_disk_loses_nothing_acked,
+            Extended a_rebuilt_disk_leaves_batches_whole,
         }
     };
 }

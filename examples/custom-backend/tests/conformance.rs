@@ -5,7 +5,7 @@
 use custom_backend::SqliteBackend;
 use repliq_conformance::backend::{BackendHarness, Shows, sigkill_child};
 use repliq_core::StorageError;
-use std::{env, process::Command};
+use std::{env, path::Path, process::Command};
 
 struct Sqlite(tempfile::TempDir);
 
@@ -17,19 +17,23 @@ impl BackendHarness for Sqlite {
     }
 
     fn shows(&self) -> Shows {
-        Shows::Sigkill
+        Shows::PowerCut
     }
 
     fn child(&self) -> Option<Command> {
+        self.child_in(self.0.path())
+    }
+
+    fn child_in(&self, directory: &Path) -> Option<Command> {
         let mut command = Command::new(env::current_exe().ok()?);
-        command.args(["--exact", "child"]).env("STORE", self.0.path().join("store.sqlite"));
+        command.args(["--exact", "child"]).env("STORE", directory.join("store.sqlite"));
         Some(command)
     }
 }
 
 repliq_conformance::backend_conformance!(|| Sqlite(tempfile::tempdir().unwrap()));
 
-/// The process that the suite kills; on its own it has nothing to do.
+/// The process that the suite kills, or whose power it cuts; on its own it has nothing to do.
 #[test]
 fn child() {
     if let Some(path) = env::var_os("STORE") {

@@ -66,6 +66,11 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 /// - From [`Durability::Process`] on, a killed process loses nothing for which `commit`
 ///   gave `Ok`, and leaves no part of a batch (`a_killed_process_loses_nothing_acked`,
 ///   `a_killed_process_leaves_batches_whole`).
+/// - At [`Durability::PowerCut`] a power cut loses nothing for which `commit` gave `Ok`
+///   and leaves no part of a batch, whether the file system is cut off as it is
+///   (`a_cut_file_system_loses_nothing_acked`, `a_cut_file_system_leaves_batches_whole`)
+///   or keeps no more than was synced (`a_rebuilt_disk_loses_nothing_acked`,
+///   `a_rebuilt_disk_leaves_batches_whole`).
 ///
 /// # What no case shows
 /// Only the backend's own tests can damage a store, fill its disk or open it twice:

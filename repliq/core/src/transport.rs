@@ -27,6 +27,9 @@ pub const MAX_FRAME_BYTES: usize = 1 << 20;
 /// - [`schemes`](Transport::schemes) names what it serves
 ///   (`it_serves_the_schemes_it_names`); any other is [`TransportErrorKind::Endpoint`]
 ///   (`another_scheme_is_refused`).
+/// - [`check`](Transport::check) takes every endpoint that somebody listens at, and
+///   refuses what `connect` refuses by its URL alone
+///   (`an_endpoint_is_checked_without_connecting`).
 /// - To connect where nobody listens is [`TransportErrorKind::Unreachable`], in bounded
 ///   time (`nobody_there_is_unreachable`).
 /// - To listen where somebody listens is [`TransportErrorKind::InUse`]
