@@ -25,6 +25,12 @@ use serde::de::DeserializeOwned;
 ///   exact state before.
 /// - [`prune`](Crdt::prune) does not change what a reader sees.
 /// - The events, applied to a copy of the view, keep it equal to the view.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a CRDT",
+    label = "this is not a CRDT",
+    note = "a value that is written as a whole goes into an `LwwRegister<{Self}>`, a text that \
+            several people edit is a `Text`, and a struct of CRDTs is one with `#[derive(Crdt)]`"
+)]
 pub trait Crdt: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Name and version of the encoding of state and ops, such as
     /// `"lww-map/1"`. It is kept with a document and a mismatch is a typed error.

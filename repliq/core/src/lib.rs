@@ -12,14 +12,18 @@ mod change;
 mod clock;
 mod codec;
 mod crdt;
+#[doc(hidden)]
+pub mod derive;
 mod endpoint;
 pub mod erased;
+mod framing;
 mod id;
 mod nested;
 mod saved;
 mod standalone;
 mod transport;
 mod tx;
+mod unknown;
 mod version;
 
 pub use backend::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
@@ -38,4 +42,5 @@ pub use transport::{
     TransportError, TransportErrorKind,
 };
 pub use tx::{AsTx, Author, Cursor, Extent, Transaction, TransactionLog, Tx};
+pub use unknown::{UnknownFields, UnknownOp, UnknownUndo};
 pub use version::{Cut, Version};
