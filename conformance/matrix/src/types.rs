@@ -174,3 +174,46 @@ impl Type for SyncedText {
         vec![text.to_string()]
     }
 }
+
+/// A struct with `#[derive(Crdt)]`, in a map of them.
+pub struct SyncedStruct;
+
+/// What a cell syncs a map of.
+#[derive(Crdt)]
+#[crdt(kind = "matrix-note/1")]
+pub struct SyncedNote {
+    #[crdt(tag = 1)]
+    title: LwwRegister<String>,
+    #[crdt(tag = 2)]
+    body: Text,
+    #[crdt(tag = 3)]
+    tags: OrSet<String>,
+    #[crdt(unknown)]
+    unknown: UnknownFields,
+}
+
+impl Type for SyncedStruct {
+    type Crdt = CrdtMap<String, SyncedNote>;
+
+    fn edit(notes: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
+        let mut note = notes.entry(format!("shared {}", n % 3));
+        note.title().set(format!("{who} {n}"));
+        note.tags().add(format!("{who} {n}"));
+        // The middle of the text is inside of it, so the edit cannot fail.
+        let middle = note.body.len() / 2;
+        let _ = note.body().insert(middle, &format!("{who}{n} "));
+        if n % 4 == 3 {
+            note.tags().remove(format!("{who} {}", n - 1));
+        }
+    }
+
+    fn view(notes: &Self::Crdt) -> Vec<String> {
+        let shown = |(key, note): (&String, &SyncedNote)| {
+            let SyncedNote { title, body, tags, .. } = note;
+            format!("{key} = {title:?}, {body}, {:?}", tags.elements())
+        };
+        let mut view: Vec<String> = notes.iter().map(shown).collect();
+        view.sort();
+        view
+    }
+}

@@ -7,6 +7,7 @@
 use crate::input::{CrdtField, Struct};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
+use syn::spanned::Spanned;
 
 /// The names of what is written beside a struct, and of its parts.
 struct Names<'s> {
@@ -59,6 +60,11 @@ impl Names<'_> {
         self.input.fields.iter().map(part).collect()
     }
 
+    /// Where the compiler points to if a field is wrong.
+    fn at(&self, field: &CrdtField) -> Span {
+        self.here.located_at(field.ty.span())
+    }
+
     /// The enums of ops, events and undos.
     fn enums(&self) -> TokenStream {
         let Self { input: Struct { visibility, name, library, .. }, here, .. } = self;
@@ -66,9 +72,9 @@ impl Names<'_> {
         let quiet = quiet(*here);
         let variants = |what: &str, part: &str| {
             let part = Ident::new(part, *here);
-            self.each(|CrdtField { name, variant, ty, .. }| {
+            self.each(|field @ CrdtField { name, variant, ty, .. }| {
                 let doc = format!("{what} the field `{name}`.");
-                quote_spanned!(*here=> #[doc = #doc] #variant(<#ty as #library::Crdt>::#part))
+                quote_spanned!(self.at(field)=> #[doc = #doc] #variant(<#ty as #library::Crdt>::#part))
             })
         };
         let ops = variants("An op on", "Op");
@@ -141,13 +147,13 @@ impl Names<'_> {
     fn op_encoding(&self) -> TokenStream {
         let Self { input: Struct { library, .. }, op, here, .. } = self;
         let quiet = quiet(*here);
-        let writes = self.each(|CrdtField { tag, ty, variant, .. }| {
-            quote_spanned! {*here=>
+        let writes = self.each(|field @ CrdtField { tag, ty, variant, .. }| {
+            quote_spanned! {self.at(field)=>
                 Self::#variant(op) => #library::derive::write_frame::<#ty, S>(#tag, op, serializer)
             }
         });
-        let reads = self.each(|CrdtField { tag, ty, variant, .. }| {
-            quote_spanned! {*here=>
+        let reads = self.each(|field @ CrdtField { tag, ty, variant, .. }| {
+            quote_spanned! {self.at(field)=>
                 #tag => ::core::result::Result::map(frame.read::<#ty>(), Self::#variant)
             }
         });
@@ -189,8 +195,8 @@ impl Names<'_> {
         tags.sort_unstable();
         let fields = self.each(|field| field.name.clone());
         let field = |borrow: TokenStream| {
-            self.each(|CrdtField { name, tag, .. }| {
-                quote_spanned!(*here=> #tag => ::core::option::Option::Some(#borrow self.#name))
+            self.each(|field @ CrdtField { name, tag, .. }| {
+                quote_spanned!(self.at(field)=> #tag => ::core::option::Option::Some(#borrow self.#name))
             })
         };
         let shared = field(quote_spanned!(*here=> &));
@@ -269,9 +275,14 @@ impl Names<'_> {
         let Self { input: Struct { name, kind, library, unknown, .. }, here, .. } = self;
         let (op, event, undo) = (&self.op, &self.event, &self.undo);
         let quiet = quiet(*here);
-        let fields = self.each(|field| field.name.clone());
-        let types = self.each(|field| field.ty.clone());
-        let variants = self.each(|field| field.variant.clone());
+        let [slots, applies, joins, rollbacks, prunes, reauthors] = [
+            self.each(|field| self.slots(field)),
+            self.each(|field| self.apply(field)),
+            self.each(|field| self.join(field)),
+            self.each(|field| self.rollback(field)),
+            self.each(|field| self.prune(field)),
+            self.each(|field| self.reauthor(field)),
+        ];
         quote_spanned! {*here=>
             #[automatically_derived]
             #quiet
@@ -283,7 +294,7 @@ impl Names<'_> {
 
                 fn slots(op: &Self::Op) -> ::core::primitive::u64 {
                     match op {
-                        #(#op::#variants(op) => <#types as #library::Crdt>::slots(op),)*
+                        #(#slots)*
                         #op::Unknown(op) => op.slots(),
                     }
                 }
@@ -295,14 +306,7 @@ impl Names<'_> {
                     fx: &mut #library::Effects<Self>,
                 ) -> ::core::result::Result<(), #library::CrdtError> {
                     match op {
-                        #(#op::#variants(op) => {
-                            let field = &mut self.#fields;
-                            fx.nested(
-                                |fx| #library::Crdt::apply(field, op, at, fx),
-                                #event::#variants,
-                                #undo::#variants,
-                            )
-                        })*
+                        #(#applies)*
                         #op::Unknown(op) => {
                             let undo = self.#unknown.keep(op, at);
                             fx.undo(|| #undo::Unknown(undo));
@@ -318,14 +322,7 @@ impl Names<'_> {
                     theirs: &#library::Version,
                     fx: &mut #library::Effects<Self>,
                 ) {
-                    #(
-                        let (field, there) = (&mut self.#fields, other.#fields);
-                        fx.nested(
-                            |fx| #library::Crdt::join(field, mine, there, theirs, fx),
-                            #event::#variants,
-                            #undo::#variants,
-                        );
-                    )*
+                    #(#joins)*
                     let undo = self.#unknown.join(mine, other.#unknown, theirs);
                     if let ::core::option::Option::Some(undo) = undo {
                         fx.undo(|| #undo::Unknown(undo));
@@ -334,15 +331,13 @@ impl Names<'_> {
 
                 fn rollback(&mut self, undo: Self::Undo) {
                     match undo {
-                        #(#undo::#variants(undo) => {
-                            #library::Crdt::rollback(&mut self.#fields, undo)
-                        })*
+                        #(#rollbacks)*
                         #undo::Unknown(undo) => self.#unknown.rollback(undo),
                     }
                 }
 
                 fn prune(&mut self, cut: &#library::Cut) {
-                    #(#library::Crdt::prune(&mut self.#fields, cut);)*
+                    #(#prunes)*
                 }
 
                 fn reauthor(
@@ -352,15 +347,69 @@ impl Names<'_> {
                     tx: &mut #library::Tx<'_, Self>,
                 ) -> ::core::result::Result<(), #library::CrdtError> {
                     match op {
-                        #(#op::#variants(op) => {
-                            let mut field = tx.field(|all: &Self| &all.#fields, #op::#variants);
-                            <#types as #library::Crdt>::reauthor(
-                                op, at, &before.#fields, &mut field,
-                            )
-                        })*
+                        #(#reauthors)*
                         #op::Unknown(op) => tx.push(#op::Unknown(op)),
                     }
                 }
+            }
+        }
+    }
+
+    fn slots(&self, field: &CrdtField) -> TokenStream {
+        let (library, op) = (&self.input.library, &self.op);
+        let CrdtField { variant, ty, .. } = field;
+        quote_spanned!(self.at(field)=> #op::#variant(op) => <#ty as #library::Crdt>::slots(op),)
+    }
+
+    fn apply(&self, field: &CrdtField) -> TokenStream {
+        let (library, op) = (&self.input.library, &self.op);
+        let (event, undo) = (&self.event, &self.undo);
+        let CrdtField { name, variant, .. } = field;
+        quote_spanned! {self.at(field)=>
+            #op::#variant(op) => {
+                let field = &mut self.#name;
+                fx.nested(
+                    |fx| #library::Crdt::apply(field, op, at, fx),
+                    #event::#variant,
+                    #undo::#variant,
+                )
+            }
+        }
+    }
+
+    fn join(&self, field: &CrdtField) -> TokenStream {
+        let (library, event, undo) = (&self.input.library, &self.event, &self.undo);
+        let CrdtField { name, variant, .. } = field;
+        quote_spanned! {self.at(field)=>
+            let (field, there) = (&mut self.#name, other.#name);
+            fx.nested(
+                |fx| #library::Crdt::join(field, mine, there, theirs, fx),
+                #event::#variant,
+                #undo::#variant,
+            );
+        }
+    }
+
+    fn rollback(&self, field: &CrdtField) -> TokenStream {
+        let (library, undo) = (&self.input.library, &self.undo);
+        let CrdtField { name, variant, .. } = field;
+        quote_spanned! {self.at(field)=>
+            #undo::#variant(undo) => #library::Crdt::rollback(&mut self.#name, undo),
+        }
+    }
+
+    fn prune(&self, field: &CrdtField) -> TokenStream {
+        let (library, name) = (&self.input.library, &field.name);
+        quote_spanned!(self.at(field)=> #library::Crdt::prune(&mut self.#name, cut);)
+    }
+
+    fn reauthor(&self, field: &CrdtField) -> TokenStream {
+        let (library, op) = (&self.input.library, &self.op);
+        let CrdtField { name, variant, ty, .. } = field;
+        quote_spanned! {self.at(field)=>
+            #op::#variant(op) => {
+                let mut field = tx.field(|all: &Self| &all.#name, #op::#variant);
+                <#ty as #library::Crdt>::reauthor(op, at, &before.#name, &mut field)
             }
         }
     }
@@ -373,12 +422,12 @@ impl Names<'_> {
             "The fields of a [`{name}`], to be edited: wherever there is a transaction, in one or \
              on a `Standalone`."
         );
-        let methods = self.each(|CrdtField { name: field, ty, variant, .. }| {
-            let doc = format!("The field `{field}`, to be edited.");
-            quote_spanned! {*here=>
+        let methods = self.each(|field @ CrdtField { name: method, ty, variant, .. }| {
+            let doc = format!("The field `{method}`, to be edited.");
+            quote_spanned! {self.at(field)=>
                 #[doc = #doc]
-                fn #field(&mut self) -> #library::Tx<'_, #ty> {
-                    #library::derive::field(self, |all: &#name| &all.#field, #op::#variant)
+                fn #method(&mut self) -> #library::Tx<'_, #ty> {
+                    #library::derive::field(self, |all: &#name| &all.#method, #op::#variant)
                 }
             }
         });

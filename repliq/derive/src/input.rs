@@ -246,9 +246,8 @@ fn split(
             }
         }
     }
-    let mut free = (1..).filter(|tag| {
-        !retired.contains_key(tag) && fields.iter().all(|field| field.tag != *tag)
-    });
+    let mut free = (1..)
+        .filter(|tag| !retired.contains_key(tag) && fields.iter().all(|field| field.tag != *tag));
     for name in &untagged {
         let tag: u32 = free.next().unwrap_or_default();
         mistakes.add(
@@ -319,9 +318,9 @@ fn names(owner: &Ident, tokens: TokenStream) -> bool {
 fn variant(name: &Ident) -> Ident {
     let capital = |word: String| {
         let mut letters = word.chars();
-        letters.next().map_or(String::new(), |first| {
-            first.to_uppercase().chain(letters).collect::<String>()
-        })
+        letters
+            .next()
+            .map_or(String::new(), |first| first.to_uppercase().chain(letters).collect::<String>())
     };
     let text: String = words(name).into_iter().map(capital).collect();
     match syn::parse_str::<Ident>(&text) {
@@ -351,4 +350,5 @@ fn words(name: &Ident) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;

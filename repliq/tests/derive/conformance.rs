@@ -60,7 +60,9 @@ mod known {
         match event {
             InnerEvent::Title(RegisterEvent::Set { value }) => view.0 = Some(value),
             InnerEvent::Members(OrSetEvent::Added { element }) => assert!(view.1.insert(element)),
-            InnerEvent::Members(OrSetEvent::Removed { element }) => assert!(view.1.remove(&element)),
+            InnerEvent::Members(OrSetEvent::Removed { element }) => {
+                assert!(view.1.remove(&element))
+            }
         }
     }
 

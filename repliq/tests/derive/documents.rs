@@ -126,7 +126,11 @@ async fn old_and_new_versions_sync_and_an_update_shows_what_came_before_it() {
     let updated = notes::<v2::Note>(&a).await;
     {
         use v2::NoteMut;
-        updated.update(|notes| notes.entry(id()).body().insert(13, " Boil it.")).await.unwrap().unwrap();
+        updated
+            .update(|notes| notes.entry(id()).body().insert(13, " Boil it."))
+            .await
+            .unwrap()
+            .unwrap();
     }
     net.sync(&[&a, &b]).await;
     for document in [&updated, &new] {

@@ -90,10 +90,7 @@ fn events_say_which_field_has_changed_and_how() {
         ] if name == "Soup" && author == "Ada"
     ));
     let shown = format!("{events:?}");
-    assert_eq!(
-        shown,
-        r#"[Name(Set { value: "Soup" }), Author(Name(Set { value: "Ada" }))]"#
-    );
+    assert_eq!(shown, r#"[Name(Set { value: "Soup" }), Author(Name(Set { value: "Ada" }))]"#);
 }
 
 #[test]

@@ -72,7 +72,9 @@ fn what_is_told_while_an_app_is_set_back_is_there_when_it_is_updated_again() {
     assert!(!set_back.unknown.is_empty());
     let op = ops_of(&*new, |note| note.body().insert(3, " two").unwrap()).remove(0);
     let op: v1::NoteOp = decode(&encode(&op)).unwrap();
-    set_back.apply(op, Stamp { hlc: Hlc(u64::MAX), ..stamp(2, 0) }, &mut Effects::silent()).unwrap();
+    set_back
+        .apply(op, Stamp { hlc: Hlc(u64::MAX), ..stamp(2, 0) }, &mut Effects::silent())
+        .unwrap();
     let updated: v2::Note = read_as(&read_as::<v1::Note>(&set_back));
     assert_eq!(updated.body.to_string(), "one two");
     assert!(updated.more.is_empty());
@@ -121,15 +123,21 @@ fn a_field_of_another_type_is_a_typed_error_and_nothing_is_lost() {
     let state = encode(&*note);
     assert_eq!(decode::<wrong::Note>(&state).unwrap_err(), wrong);
     // Deep within other values as well.
-    assert_eq!(decode::<Vec<Option<wrong::Note>>>(&encode(&vec![Some(&*note)])), Err(wrong.clone()));
+    assert_eq!(
+        decode::<Vec<Option<wrong::Note>>>(&encode(&vec![Some(&*note)])),
+        Err(wrong.clone())
+    );
 
     let storage = Storage::new(MemoryBackend::new());
     storage.put("note", &note).unwrap();
     let loaded = storage.get::<wrong::Note>("note");
-    assert!(matches!(
-        &loaded,
-        Err(repliq::Error::Load { source: LoadError::Decode(found), .. }) if *found == wrong
-    ), "{loaded:?}");
+    assert!(
+        matches!(
+            &loaded,
+            Err(repliq::Error::Load { source: LoadError::Decode(found), .. }) if *found == wrong
+        ),
+        "{loaded:?}"
+    );
     assert!(loaded.unwrap_err().to_string().contains("retire the old one"));
     assert_eq!(storage.get::<v1::Note>("note").unwrap().unwrap(), *note);
 }

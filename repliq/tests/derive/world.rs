@@ -244,9 +244,10 @@ impl World {
         let mut told: Box<v2::Note> = Box::default();
         let mut seen = Version::new();
         while seen != device.seen {
-            let next = self.sent.iter().find(|sent| {
-                device.seen.contains(sent.dot) && Self::is_next(sent, &seen)
-            });
+            let next = self
+                .sent
+                .iter()
+                .find(|sent| device.seen.contains(sent.dot) && Self::is_next(sent, &seen));
             let next = next.unwrap();
             App::apply(&mut *told, &next.ops, Stamp { hlc: next.first, dot: next.dot });
             seen.advance(next.dot.replica, next.end);

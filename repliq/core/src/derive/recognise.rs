@@ -43,10 +43,7 @@ pub(super) fn recognise(
 }
 
 /// Applies ops in the order of their times. Returns those that do not fit.
-fn apply(
-    mut ops: BTreeMap<Stamp, UnknownOp>,
-    field: &mut dyn Field,
-) -> BTreeMap<Stamp, UnknownOp> {
+fn apply(mut ops: BTreeMap<Stamp, UnknownOp>, field: &mut dyn Field) -> BTreeMap<Stamp, UnknownOp> {
     for _ in 0..ROUNDS {
         let before = ops.len();
         ops.retain(|at, op| !field.apply_kept(op, *at));

@@ -120,10 +120,7 @@ struct StateFrame<'a> {
 ///
 /// # Errors
 /// When a field is nested deeper than it may be read.
-pub fn write_state<T: Fields, S: Serializer>(
-    state: &T,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+pub fn write_state<T: Fields, S: Serializer>(state: &T, serializer: S) -> Result<S::Ok, S::Error> {
     let mut frames = Vec::with_capacity(T::TAGS.len());
     for &tag in T::TAGS {
         let Some(field) = state.field(tag) else { continue };
