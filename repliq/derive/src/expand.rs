@@ -60,9 +60,15 @@ impl Names<'_> {
         self.input.fields.iter().map(part).collect()
     }
 
-    /// Where the compiler points to if a field is wrong.
-    fn at(&self, field: &CrdtField) -> Span {
-        self.here.located_at(field.ty.span())
+    /// Where the compiler points to if a field is wrong, and the library's path there:
+    /// a path that begins somewhere else would have it point to the derive.
+    fn at(&self, field: &CrdtField) -> (Span, TokenStream) {
+        let span = self.here.located_at(field.ty.span());
+        let library = self.input.library.to_token_stream().into_iter().map(|mut token| {
+            token.set_span(span);
+            token
+        });
+        (span, library.collect())
     }
 
     /// The enums of ops, events and undos.
@@ -71,10 +77,11 @@ impl Names<'_> {
         let (op, event, undo) = (&self.op, &self.event, &self.undo);
         let quiet = quiet(*here);
         let variants = |what: &str, part: &str| {
-            let part = Ident::new(part, *here);
             self.each(|field @ CrdtField { name, variant, ty, .. }| {
+                let (span, library) = self.at(field);
+                let part = Ident::new(part, span);
                 let doc = format!("{what} the field `{name}`.");
-                quote_spanned!(self.at(field)=> #[doc = #doc] #variant(<#ty as #library::Crdt>::#part))
+                quote_spanned!(span=> #[doc = #doc] #variant(<#ty as #library::Crdt>::#part))
             })
         };
         let ops = variants("An op on", "Op");
@@ -148,12 +155,14 @@ impl Names<'_> {
         let Self { input: Struct { library, .. }, op, here, .. } = self;
         let quiet = quiet(*here);
         let writes = self.each(|field @ CrdtField { tag, ty, variant, .. }| {
-            quote_spanned! {self.at(field)=>
+            let (span, library) = self.at(field);
+            quote_spanned! {span=>
                 Self::#variant(op) => #library::derive::write_frame::<#ty, S>(#tag, op, serializer)
             }
         });
         let reads = self.each(|field @ CrdtField { tag, ty, variant, .. }| {
-            quote_spanned! {self.at(field)=>
+            let (span, _) = self.at(field);
+            quote_spanned! {span=>
                 #tag => ::core::result::Result::map(frame.read::<#ty>(), Self::#variant)
             }
         });
@@ -196,7 +205,8 @@ impl Names<'_> {
         let fields = self.each(|field| field.name.clone());
         let field = |borrow: TokenStream| {
             self.each(|field @ CrdtField { name, tag, .. }| {
-                quote_spanned!(self.at(field)=> #tag => ::core::option::Option::Some(#borrow self.#name))
+                let (span, _) = self.at(field);
+                quote_spanned!(span=> #tag => ::core::option::Option::Some(#borrow self.#name))
             })
         };
         let shared = field(quote_spanned!(*here=> &));
@@ -356,16 +366,18 @@ impl Names<'_> {
     }
 
     fn slots(&self, field: &CrdtField) -> TokenStream {
-        let (library, op) = (&self.input.library, &self.op);
+        let op = &self.op;
         let CrdtField { variant, ty, .. } = field;
-        quote_spanned!(self.at(field)=> #op::#variant(op) => <#ty as #library::Crdt>::slots(op),)
+        let (span, library) = self.at(field);
+        quote_spanned!(span=> #op::#variant(op) => <#ty as #library::Crdt>::slots(op),)
     }
 
     fn apply(&self, field: &CrdtField) -> TokenStream {
-        let (library, op) = (&self.input.library, &self.op);
+        let op = &self.op;
         let (event, undo) = (&self.event, &self.undo);
         let CrdtField { name, variant, .. } = field;
-        quote_spanned! {self.at(field)=>
+        let (span, library) = self.at(field);
+        quote_spanned! {span=>
             #op::#variant(op) => {
                 let field = &mut self.#name;
                 fx.nested(
@@ -378,9 +390,10 @@ impl Names<'_> {
     }
 
     fn join(&self, field: &CrdtField) -> TokenStream {
-        let (library, event, undo) = (&self.input.library, &self.event, &self.undo);
+        let (event, undo) = (&self.event, &self.undo);
         let CrdtField { name, variant, .. } = field;
-        quote_spanned! {self.at(field)=>
+        let (span, library) = self.at(field);
+        quote_spanned! {span=>
             let (field, there) = (&mut self.#name, other.#name);
             fx.nested(
                 |fx| #library::Crdt::join(field, mine, there, theirs, fx),
@@ -391,22 +404,25 @@ impl Names<'_> {
     }
 
     fn rollback(&self, field: &CrdtField) -> TokenStream {
-        let (library, undo) = (&self.input.library, &self.undo);
+        let undo = &self.undo;
         let CrdtField { name, variant, .. } = field;
-        quote_spanned! {self.at(field)=>
+        let (span, library) = self.at(field);
+        quote_spanned! {span=>
             #undo::#variant(undo) => #library::Crdt::rollback(&mut self.#name, undo),
         }
     }
 
     fn prune(&self, field: &CrdtField) -> TokenStream {
-        let (library, name) = (&self.input.library, &field.name);
-        quote_spanned!(self.at(field)=> #library::Crdt::prune(&mut self.#name, cut);)
+        let name = &field.name;
+        let (span, library) = self.at(field);
+        quote_spanned!(span=> #library::Crdt::prune(&mut self.#name, cut);)
     }
 
     fn reauthor(&self, field: &CrdtField) -> TokenStream {
-        let (library, op) = (&self.input.library, &self.op);
+        let op = &self.op;
         let CrdtField { name, variant, ty, .. } = field;
-        quote_spanned! {self.at(field)=>
+        let (span, library) = self.at(field);
+        quote_spanned! {span=>
             #op::#variant(op) => {
                 let mut field = tx.field(|all: &Self| &all.#name, #op::#variant);
                 <#ty as #library::Crdt>::reauthor(op, at, &before.#name, &mut field)
@@ -424,7 +440,8 @@ impl Names<'_> {
         );
         let methods = self.each(|field @ CrdtField { name: method, ty, variant, .. }| {
             let doc = format!("The field `{method}`, to be edited.");
-            quote_spanned! {self.at(field)=>
+            let (span, library) = self.at(field);
+            quote_spanned! {span=>
                 #[doc = #doc]
                 fn #method(&mut self) -> #library::Tx<'_, #ty> {
                     #library::derive::field(self, |all: &#name| &all.#method, #op::#variant)

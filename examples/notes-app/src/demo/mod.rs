@@ -1,7 +1,7 @@
 //! `demo`: two devices and a relay, and everything that goes wrong between them.
 //!
 //! It promises to succeed only if both devices hold the same in the end, and that
-//! it is what the last-write-wins rule gives by hand. It never touches anything
+//! it is what the rules give by hand. It never touches anything
 //! outside its temporary directory, which it removes when every check held.
 
 mod by_hand;
