@@ -12,8 +12,8 @@ mod types;
 pub use parts::{MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, Store, WebSocketNet};
 pub use scenarios::{bootstrap, partition_heals};
 pub use types::{
-    SyncedCrdtMap, SyncedGCounter, SyncedMap, SyncedMvRegister, SyncedOrSet, SyncedPnCounter,
-    SyncedRegister, SyncedSet, SyncedStruct, SyncedText, Type,
+    SyncedCrdtMap, SyncedGCounter, SyncedList, SyncedMap, SyncedMvRegister, SyncedOrSet,
+    SyncedPnCounter, SyncedRegister, SyncedSet, SyncedStruct, SyncedText, Type,
 };
 
 /// Calls `$with!(name: Part, ...)` with every backend.
@@ -46,6 +46,7 @@ macro_rules! types {
             or_set: $crate::SyncedOrSet,
             crdt_map: $crate::SyncedCrdtMap,
             text: $crate::SyncedText,
+            list: $crate::SyncedList,
             derived: $crate::SyncedStruct
         }
     };

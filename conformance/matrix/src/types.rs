@@ -175,6 +175,29 @@ impl Type for SyncedText {
     }
 }
 
+/// [`List`].
+pub struct SyncedList;
+
+impl Type for SyncedList {
+    type Crdt = List<String>;
+
+    fn edit(list: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
+        // The middle of the list is inside of it, so no edit can fail.
+        let middle = list.len() / 2;
+        let _ = list.insert(middle, format!("{who} {n}"));
+        let _ = match n % 4 {
+            1 => list.move_to(0, middle),
+            2 => list.set(middle, format!("set {who} {n}")),
+            3 => list.delete(middle..=middle),
+            _ => Ok(()),
+        };
+    }
+
+    fn view(list: &Self::Crdt) -> Vec<String> {
+        list.iter().cloned().collect()
+    }
+}
+
 /// A struct with `#[derive(Crdt)]`, in a map of them.
 pub struct SyncedStruct;
 
@@ -203,7 +226,8 @@ impl Type for SyncedStruct {
         let middle = note.body.len() / 2;
         let _ = note.body().insert(middle, &format!("{who}{n} "));
         if n % 4 == 3 {
-            note.tags().remove(format!("{who} {}", n - 1));
+            // Of an earlier edit of the same note.
+            note.tags().remove(format!("{who} {}", n - 3));
         }
     }
 
