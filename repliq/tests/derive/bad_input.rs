@@ -147,7 +147,8 @@ fn told_of_what_it_does_not_know(ops: &[v2::NoteOp]) -> v1::Note {
 #[test]
 fn fields_out_of_order_or_twice_are_refused() {
     let state = encode(&*sample());
-    let (frames, rest): (Vec<(u32, [u8; 2], Vec<u8>)>, Vec<()>) = decode(&state).unwrap();
+    type Frame = (u32, [u8; 2], Vec<u8>);
+    let (frames, rest): (Vec<Frame>, Vec<()>) = decode(&state).unwrap();
     assert_eq!(frames.iter().map(|frame| frame.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     let mut turned = frames.clone();
     turned.swap(0, 1);

@@ -234,7 +234,7 @@ async fn a_field_of_another_type_is_a_typed_error_for_its_document_and_it_opens_
             other => panic!("{other:?}"),
         }
         let note = device.document::<v1::Note>("note").await.unwrap();
-        assert_eq!(note.read(|note| note.tags.contains(&tag)).unwrap(), true);
+        assert!(note.read(|note| note.tags.contains(&tag)).unwrap());
     }
 }
 
