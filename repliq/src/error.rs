@@ -182,7 +182,8 @@ pub enum SyncError {
     /// The peers cannot sync with each other at all.
     #[error(transparent)]
     Session(SessionError),
-    /// The peer cannot be connected to at that URL, now or later.
+    /// The peer cannot be connected to at that URL, or one side does not trust the
+    /// other's certificate. The link goes on trying, should that change.
     #[error(transparent)]
     Transport(Arc<TransportError>),
     /// The link was closed.

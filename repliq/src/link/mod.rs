@@ -10,7 +10,7 @@ use crate::store::MAX_NAME_BYTES;
 use driver::{Command, Notice, Origin, drive};
 use parking_lot::Mutex;
 use repliq_core::erased::DynTransport;
-use repliq_core::{Endpoint, TransportError, TransportErrorKind};
+use repliq_core::{Endpoint, TransportErrorKind};
 use repliq_sync::{Farewell, Phase, RefusedChange, SessionError};
 use std::collections::HashMap;
 use std::fmt;
@@ -86,14 +86,7 @@ impl Link {
         transport: Arc<dyn DynTransport>,
         endpoint: Endpoint,
     ) -> Result<Self, Error> {
-        if !transport.schemes().contains(&endpoint.scheme()) {
-            let known = transport.schemes().join(", ");
-            return Err(TransportError::new(
-                TransportErrorKind::Endpoint,
-                format!("{endpoint} is none of the schemes of this replica's transport: {known}"),
-            )
-            .into());
-        }
+        transport.check(&endpoint)?;
         let peer_space = endpoint.space()?;
         if peer_space.len() > MAX_NAME_BYTES {
             return Err(Error::Name(peer_space));
@@ -360,7 +353,12 @@ fn hopeless(ending: &Ending) -> Option<SyncError> {
             | SessionError::Version { .. }
             | SessionError::Farewell(Farewell::SameReplica | Farewell::Space)),
         ) => Some(SyncError::Session(error.clone())),
-        Ending::Transport(error) if error.kind == TransportErrorKind::Endpoint => {
+        Ending::Transport(error)
+            if matches!(
+                error.kind,
+                TransportErrorKind::Endpoint | TransportErrorKind::Untrusted
+            ) =>
+        {
             Some(SyncError::Transport(Arc::clone(error)))
         }
         _ => None,
