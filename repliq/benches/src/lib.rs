@@ -5,6 +5,9 @@
 //! that a noisy machine concerns both alike. It never fails because of a time:
 //! a target that is missed says so in its row.
 
+#[cfg(feature = "peers")]
+pub mod peers;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,0 +1,119 @@
+//! Two writers in one text at the same time.
+//!
+//! Each writer is a replica that makes its edits on what it had seen then; a
+//! third replica takes in what both sent, in an order that respects causality.
+
+use crate::peers::contestants::PEERS;
+use crate::peers::peer::Texts;
+use crate::peers::row::Measure::NanosEach;
+use crate::peers::row::{Round, Row, Sample, Target, each, timed, until_too_slow};
+use crate::peers::trace::{Live, LiveEdit, live};
+use std::cell::{LazyCell, OnceCell};
+use std::rc::Rc;
+
+const TRACE: &str = "friendsforever";
+
+type LazyTrace = LazyCell<Live, fn() -> Live>;
+
+pub(crate) fn rows() -> Vec<Row> {
+    let trace: Rc<LazyTrace> = Rc::new(LazyCell::new(|| live(TRACE)));
+    let sessions: Vec<_> = PEERS
+        .iter()
+        .filter_map(|peer| Some((peer.name(), peer.texts()?)))
+        .map(|(peer, texts)| {
+            let session = Session { texts, trace: Rc::clone(&trace), sent: OnceCell::new() };
+            (peer, Rc::new(session))
+        })
+        .collect();
+    let row = |id: &str, what: &str, at_most, round: fn(&Session) -> Sample| Row {
+        name: format!("text-{id}/{TRACE}"),
+        what: format!("text concurrent, {what} ({TRACE})"),
+        measure: NanosEach,
+        target: Target::at_most(at_most),
+        contestants: sessions
+            .iter()
+            .map(|(peer, session)| {
+                let session = Rc::clone(session);
+                (*peer, Box::new(move || round(&session)) as Round)
+            })
+            .collect(),
+    };
+    vec![
+        row("live-one", "one update, decoded", 0.8, Session::one_update),
+        row("live-each", "an update per transaction, decoded", 0.3, Session::update_each),
+    ]
+}
+
+/// A peer in the session.
+struct Session {
+    texts: &'static dyn Texts,
+    trace: Rc<LazyTrace>,
+    sent: OnceCell<Sent>,
+}
+
+/// What two replicas of a peer sent.
+struct Sent {
+    updates: Vec<Vec<u8>>,
+    /// All of it as one update.
+    whole: Vec<u8>,
+    /// What both had in the end.
+    end: String,
+}
+
+impl Session {
+    fn sent(&self) -> &Sent {
+        self.sent.get_or_init(|| play(self.texts, &self.trace.edits))
+    }
+
+    /// Runs `work` on an empty text and reads the whole of it, which must be what
+    /// the writers have, if all updates were taken in.
+    fn nanos(&self, work: impl FnOnce(&mut dyn crate::peers::peer::Text) -> usize) -> Sample {
+        let sent = self.sent();
+        let mut text = self.texts.new(3);
+        let ((edits, end), took) = timed(|| {
+            let edits = work(&mut *text);
+            (edits, text.text())
+        });
+        let whole = edits == sent.updates.len();
+        assert!(!whole || end == sent.end, "the reader does not have what the writers have");
+        Sample { value: each(took, edits), whole }
+    }
+
+    fn one_update(&self) -> Sample {
+        let sent = self.sent();
+        self.nanos(|text| {
+            text.apply(&sent.whole);
+            sent.updates.len()
+        })
+    }
+
+    fn update_each(&self) -> Sample {
+        let updates = &self.sent().updates;
+        self.nanos(|text| until_too_slow(updates, |update| text.apply(update)))
+    }
+}
+
+fn play(texts: &dyn Texts, edits: &[LiveEdit]) -> Sent {
+    let mut writers = [texts.new(1), texts.new(2)];
+    let mut made: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
+    let mut seen = [0, 0];
+    let mut updates: Vec<Vec<u8>> = Vec::with_capacity(edits.len());
+    for (number, LiveEdit { author, seen: has_seen, edit }) in edits.iter().enumerate() {
+        let (author, other) = (*author, 1 - *author);
+        for &missing in &made[other][seen[author]..*has_seen] {
+            writers[author].apply(&updates[missing]);
+        }
+        seen[author] = *has_seen;
+        updates.push(writers[author].edit_encoded(std::slice::from_ref(edit)));
+        made[author].push(number);
+    }
+    for author in [0, 1] {
+        for &missing in &made[1 - author][seen[author]..] {
+            writers[author].apply(&updates[missing]);
+        }
+    }
+    let end = writers[0].text();
+    assert!(end == writers[1].text(), "the writers do not agree");
+    let whole = writers[0].since(&updates);
+    Sent { updates, whole, end }
+}

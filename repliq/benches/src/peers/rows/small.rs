@@ -1,0 +1,93 @@
+//! Sets, counters and lists: one row each.
+
+use crate::peers::contestants::PEERS;
+use crate::peers::random::Random;
+use crate::peers::row::Measure::NanosEach;
+use crate::peers::row::{Round, Row, Target, each, timed};
+
+const ELEMENTS: usize = 100_000;
+const INCREMENTS: usize = 1_000_000;
+const INSERTIONS: usize = 100_000;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![
+        Row {
+            name: "set-add".to_owned(),
+            what: "set, add 100,000 strings".to_owned(),
+            measure: NanosEach,
+            target: Target::at_most(0.5),
+            contestants: set(),
+        },
+        Row {
+            name: "counter".to_owned(),
+            what: "counter, increment 1,000,000 times".to_owned(),
+            measure: NanosEach,
+            target: Target::at_most(1.0),
+            contestants: counter(),
+        },
+        Row {
+            name: "list".to_owned(),
+            what: "list, insert 100,000 at random positions".to_owned(),
+            measure: NanosEach,
+            target: Target::at_most(0.3),
+            contestants: list(),
+        },
+    ]
+}
+
+fn set() -> Vec<(&'static str, Round)> {
+    let contestants = PEERS.iter().filter_map(|peer| {
+        let sets = peer.sets()?;
+        let mut elements: Vec<_> = (0..ELEMENTS).map(|i| format!("element-{i:06}")).collect();
+        Random::new(20_261_132).shuffle(&mut elements);
+        let round = move || {
+            let mut set = sets.new(1);
+            let ((), took) = timed(|| set.add(&elements));
+            assert_eq!(set.len(), ELEMENTS);
+            each(took, ELEMENTS).into()
+        };
+        Some((peer.name(), Box::new(round) as Round))
+    });
+    contestants.collect()
+}
+
+fn counter() -> Vec<(&'static str, Round)> {
+    let contestants = PEERS.iter().filter_map(|peer| {
+        let counters = peer.counters()?;
+        let round = move || {
+            let mut counter = counters.new(1);
+            let ((), took) = timed(|| counter.increment(INCREMENTS));
+            assert_eq!(usize::try_from(counter.value()), Ok(INCREMENTS));
+            each(took, INCREMENTS).into()
+        };
+        Some((peer.name(), Box::new(round) as Round))
+    });
+    contestants.collect()
+}
+
+fn list() -> Vec<(&'static str, Round)> {
+    let contestants = PEERS.iter().filter_map(|peer| {
+        let lists = peer.lists()?;
+        let (insertions, end) = insertions();
+        let round = move || {
+            let mut list = lists.new(1);
+            let ((), took) = timed(|| list.insert(&insertions));
+            assert!(list.elements() == end);
+            each(took, INSERTIONS).into()
+        };
+        Some((peer.name(), Box::new(round) as Round))
+    });
+    contestants.collect()
+}
+
+/// Where to insert what, and the list in the end.
+fn insertions() -> (Vec<(usize, i64)>, Vec<i64>) {
+    let mut random = Random::new(20_261_133);
+    let (mut insertions, mut end) = (Vec::with_capacity(INSERTIONS), Vec::new());
+    for number in 0..INSERTIONS {
+        let insertion = (random.below(number + 1), i64::try_from(number).unwrap_or(0));
+        end.insert(insertion.0, insertion.1);
+        insertions.push(insertion);
+    }
+    (insertions, end)
+}
