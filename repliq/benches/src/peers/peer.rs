@@ -39,6 +39,12 @@ pub(crate) trait Texts {
         Unit::Scalars
     }
 
+    /// Whether a text is readable after every edit at a cost that does not grow
+    /// with it.
+    fn is_live(&self) -> bool {
+        true
+    }
+
     /// An empty text.
     fn new(&self, author: u8) -> Box<dyn Text>;
 

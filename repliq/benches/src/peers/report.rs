@@ -1,86 +1,95 @@
 //! The table: who needed how much, the ratio of Repliq to the best of its peers,
 //! and whether that is what it must be.
 
+use super::contestants::REPLIQ;
 use super::row::{Measure, Measured, Row, Sample};
-use crate::median;
+use crate::{machine, median};
 use std::fmt;
 
 /// Rows of the table, as they are measured.
 pub(crate) struct Report {
     peers: Vec<&'static str>,
-    rows: Vec<Line>,
+    lines: Vec<Line>,
+    /// What is done in rows, and what of it is counted.
+    notes: Vec<(&'static str, &'static str)>,
 }
 
 struct Line {
     what: String,
     cells: Vec<Option<Sample>>,
-    measure: Measure,
-    ratio: Option<f64>,
+    ratio: String,
     target: String,
 }
 
 impl Report {
     pub(crate) const fn new(peers: Vec<&'static str>) -> Self {
-        Self { peers, rows: Vec::new() }
+        Self { peers, lines: Vec::new(), notes: Vec::new() }
     }
 
+    /// Adds a row, and shows it as progress.
     pub(crate) fn add(&mut self, row: &Row, measured: &[Measured]) {
         let middle = |name: &str| {
-            let found = measured.iter().find(|measured| measured.peer == name)?;
-            let value = median(found.rounds.iter().map(|sample| sample.value).collect());
-            Some(Sample { value, whole: found.rounds.iter().all(|sample| sample.whole) })
+            let Measured { rounds, .. } = measured.iter().find(|measured| measured.peer == name)?;
+            let value = median(rounds.iter().map(|sample| sample.value).collect());
+            Some(Sample { value, whole: rounds.iter().all(|sample| sample.whole) })
         };
-        let ours = middle("repliq");
-        let theirs = match row.target.and_then(|target| target.against) {
-            Some(peer) => middle(peer),
-            None => self
-                .peers
-                .iter()
-                .filter(|peer| **peer != "repliq")
-                .filter_map(|peer| middle(peer))
-                .min_by(|a, b| a.value.total_cmp(&b.value)),
+        let rivals = self.peers.iter().filter(|peer| match row.target.and_then(|t| t.against) {
+            Some(against) => **peer == against,
+            None => **peer != REPLIQ,
+        });
+        let best = rivals
+            .filter_map(|peer| Some((*peer, middle(peer)?.value)))
+            .min_by(|(_, a), (_, b)| a.total_cmp(b));
+        let ratio = middle(REPLIQ).zip(best).map(|(ours, (_, theirs))| ours.value / theirs);
+        let target = row.target.map(|target| match ratio {
+            Some(ratio) if ratio <= target.at_most => format!("{} met", target.at_most),
+            Some(_) => format!("{} **missed**", target.at_most),
+            None => target.at_most.to_string(),
+        });
+        let case = row.case.map(|case| format!(", {case}")).unwrap_or_default();
+        let line = Line {
+            what: format!("{}{case}, {}", row.what, unit(row.measure)),
+            cells: self.peers.iter().map(|peer| middle(peer)).collect(),
+            ratio: ratio
+                .zip(best)
+                .map_or_else(String::new, |(ratio, (peer, _))| format!("{ratio:.2} of {peer}")),
+            target: target.unwrap_or_default(),
         };
-        let ratio = ours.zip(theirs).map(|(ours, theirs)| ours.value / theirs.value);
-        let target = match (row.target, ratio) {
-            (Some(target), Some(ratio)) if ratio <= target.at_most => {
-                format!("{} met", target.at_most)
-            }
-            (Some(target), Some(_)) => format!("{} **missed**", target.at_most),
-            (Some(target), None) => target.at_most.to_string(),
-            (None, _) => String::new(),
-        };
-        let cells = self.peers.iter().map(|peer| middle(peer)).collect();
-        let line = Line { what: row.what.clone(), cells, measure: row.measure, ratio, target };
         eprintln!("{line}");
-        self.rows.push(line);
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "| {}, {} |", self.what, unit(self.measure))?;
-        for cell in &self.cells {
-            match cell {
-                Some(Sample { value, whole: true }) => write!(f, " {} |", shown(*value))?,
-                Some(Sample { value, whole: false }) => write!(f, " > {} |", shown(*value))?,
-                None => write!(f, " - |")?,
-            }
-        }
-        match self.ratio {
-            Some(ratio) => write!(f, " {ratio:.2} | {} |", self.target),
-            None => write!(f, " - | {} |", self.target),
+        self.lines.push(line);
+        if !self.notes.iter().any(|(what, _)| *what == row.what) {
+            self.notes.push((row.what, row.note));
         }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n", machine())?;
         writeln!(f, "| | {} | ratio | at most |", self.peers.join(" | "))?;
-        writeln!(f, "|---|{}---:|---|", "---:|".repeat(self.peers.len()))?;
-        for line in &self.rows {
+        writeln!(f, "|---|{}---|---|", "---:|".repeat(self.peers.len()))?;
+        for line in &self.lines {
             writeln!(f, "{line}")?;
         }
+        writeln!(f)?;
+        for (what, note) in &self.notes {
+            writeln!(f, "- *{what}*: {note}")?;
+        }
         Ok(())
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "| {} |", self.what)?;
+        for cell in &self.cells {
+            match cell {
+                Some(Sample { value, whole: true }) => write!(f, " {} |", shown(*value))?,
+                Some(Sample { value, whole: false }) => write!(f, " > {} |", shown(*value))?,
+                None => write!(f, " |")?,
+            }
+        }
+        write!(f, " {} | {} |", self.ratio, self.target)
     }
 }
 
@@ -89,27 +98,26 @@ const fn unit(measure: Measure) -> &'static str {
         Measure::NanosEach => "ns each",
         Measure::Millis => "ms",
         Measure::Bytes => "bytes",
-        Measure::Memory => "MiB",
+        Measure::Mebibytes => "MiB",
     }
 }
 
-/// Three digits that say something.
+/// About three digits, thousands apart.
 fn shown(value: f64) -> String {
-    if value >= 100.0 {
-        let whole = format!("{value:.0}");
-        let mut grouped = String::new();
-        for (place, digit) in whole.chars().enumerate() {
-            if place > 0 && (whole.len() - place) % 3 == 0 {
-                grouped.push(',');
-            }
-            grouped.push(digit);
+    let digits = match value {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.digits$}");
+    let whole = text.find('.').unwrap_or(text.len());
+    let mut shown = String::new();
+    for (place, digit) in text.char_indices() {
+        if place > 0 && place < whole && (whole - place) % 3 == 0 {
+            shown.push(',');
         }
-        grouped
-    } else if value >= 10.0 {
-        format!("{value:.1}")
-    } else if value >= 1.0 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.3}")
+        shown.push(digit);
     }
+    shown
 }

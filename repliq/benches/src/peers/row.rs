@@ -1,7 +1,7 @@
 //! A row of the table: one piece of work, and everyone who does it.
 
 use rustix::time::{ClockId, clock_gettime};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What the numbers of a row are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,8 +12,8 @@ pub(crate) enum Measure {
     Millis,
     /// Bytes on the wire or at rest.
     Bytes,
-    /// Bytes in memory.
-    Memory,
+    /// Mebibytes asked of the allocator.
+    Mebibytes,
 }
 
 impl Measure {
@@ -32,6 +32,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// A ratio to the best peer.
     pub(crate) const fn at_most(at_most: f64) -> Option<Self> {
         Some(Self { at_most, against: None })
     }
@@ -56,31 +57,21 @@ impl From<f64> for Sample {
 /// much it took. What prepares it is done in the first round and not counted.
 pub(crate) type Round = Box<dyn FnMut() -> Sample>;
 
-/// Who makes single edits is stopped after this time.
-pub(crate) const TOO_SLOW: Duration = Duration::from_secs(20);
-
-/// Does something to each item until it takes too long, and says how many were
-/// reached.
-pub(crate) fn until_too_slow<T>(items: &[T], mut act: impl FnMut(&T)) -> usize {
-    const BETWEEN_LOOKS: usize = 256;
-    let began = Instant::now();
-    for (turn, some) in items.chunks(BETWEEN_LOOKS).enumerate() {
-        some.iter().for_each(&mut act);
-        if began.elapsed() > TOO_SLOW {
-            return turn * BETWEEN_LOOKS + some.len();
-        }
-    }
-    items.len()
-}
+/// Who takes part in a row.
+pub(crate) type Contestants = Vec<(&'static str, Round)>;
 
 pub(crate) struct Row {
     /// What it is called on the command line.
     pub(crate) name: String,
-    /// What the table says.
-    pub(crate) what: String,
+    /// What is done.
+    pub(crate) what: &'static str,
+    /// The trace or size that it is done with, if it is done with several.
+    pub(crate) case: Option<&'static str>,
+    /// What of it is counted.
+    pub(crate) note: &'static str,
     pub(crate) measure: Measure,
     pub(crate) target: Option<Target>,
-    pub(crate) contestants: Vec<(&'static str, Round)>,
+    pub(crate) contestants: Contestants,
 }
 
 /// What somebody needed in each round.
@@ -116,13 +107,30 @@ impl Row {
                 if round > 0 && used[index] > effort.patience {
                     continue;
                 }
-                let began = Instant::now();
-                measured[index].rounds.push(run());
-                used[index] += began.elapsed();
+                let (sample, took) = timed(run);
+                measured[index].rounds.push(sample);
+                used[index] += took;
             }
         }
         measured
     }
+}
+
+/// Who makes single edits is stopped after this time.
+const TOO_SLOW: Duration = Duration::from_secs(10);
+
+/// Does something to each item until it takes too long, and says how many were
+/// reached.
+pub(crate) fn until_too_slow<T>(items: &[T], mut act: impl FnMut(&T)) -> usize {
+    const BETWEEN_LOOKS: usize = 256;
+    let began = processor_time();
+    for (turn, some) in items.chunks(BETWEEN_LOOKS).enumerate() {
+        some.iter().for_each(&mut act);
+        if processor_time().saturating_sub(began) > TOO_SLOW {
+            return turn * BETWEEN_LOOKS + some.len();
+        }
+    }
+    items.len()
 }
 
 /// Runs something, and says what it gave and how much processor time it took.
@@ -140,9 +148,8 @@ fn processor_time() -> Duration {
 }
 
 /// Nanoseconds for each of so many.
-#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(crate) fn each(took: Duration, count: usize) -> f64 {
-    took.as_secs_f64() * 1e9 / count as f64
+pub(crate) fn each(took: Duration, number: usize) -> f64 {
+    took.as_secs_f64() * 1e9 / count(number)
 }
 
 /// A count as a number of the table.

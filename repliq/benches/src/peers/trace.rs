@@ -62,16 +62,10 @@ pub(crate) struct LiveEdit {
 
 /// What two writers did at the same time, in an order that respects causality.
 /// It is ASCII, so that positions are the same in every unit.
-pub(crate) struct Live {
-    pub(crate) name: String,
-    pub(crate) edits: Vec<LiveEdit>,
-    /// What the text was in the end, where the trace says it. Implementations
-    /// order concurrent insertions each in its own way, so it need not be equal.
-    pub(crate) length: usize,
-}
+pub(crate) type Live = Vec<LiveEdit>;
 
 #[derive(Deserialize)]
-struct File_ {
+struct Recorded {
     #[serde(rename = "endContent")]
     end: String,
     txns: Vec<Transaction>,
@@ -108,11 +102,11 @@ pub(crate) fn sequential(name: &str) -> Sequential {
 pub(crate) fn live(name: &str) -> Live {
     let Some(file) = read(name) else {
         eprintln!("{name}: not there, a generated session of 2 x 5,000 edits takes its place");
-        return generated_session(&format!("generated ({name})"), 5_000);
+        return generated_session(5_000);
     };
     // How many edits of each author are in the past of each edit, itself included.
     let mut past: Vec<[usize; 2]> = Vec::new();
-    let mut edits = Vec::new();
+    let mut edits = Live::new();
     for txn in file.txns {
         let mut before = [0; 2];
         for parent in txn.parents {
@@ -121,16 +115,16 @@ pub(crate) fn live(name: &str) -> Live {
         let [patch] = <[_; 1]>::try_from(txn.patches).expect("one patch a transaction");
         let edit = Edit::from(patch);
         assert!(edit.inserted.is_ascii());
-        let made = edits.iter().filter(|edit: &&LiveEdit| edit.author == txn.agent).count();
+        let made = edits.iter().filter(|edit| edit.author == txn.agent).count();
         assert_eq!(before[txn.agent], made, "an author always goes on from what it did");
         edits.push(LiveEdit { author: txn.agent, seen: before[1 - txn.agent], edit });
         before[txn.agent] += 1;
         past.push(before);
     }
-    Live { name: name.to_owned(), edits, length: file.end.chars().count() }
+    edits
 }
 
-fn read(name: &str) -> Option<File_> {
+fn read(name: &str) -> Option<Recorded> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/traces");
     let folder = std::env::var_os("REPLIQ_TRACES").map_or_else(|| beside.into(), PathBuf::from);
     let file = File::open(folder.join(name).with_extension("json.gz")).ok()?;
@@ -185,7 +179,7 @@ fn generated(count: usize) -> Vec<Edit> {
 }
 
 /// Two who type into one text, each seeing the other's edits some time later.
-fn generated_session(name: &str, each: usize) -> Live {
+fn generated_session(each: usize) -> Live {
     let mut random = Random::new(20_261_127);
     let mut edits = Vec::with_capacity(2 * each);
     let mut made = [0, 0];
@@ -201,5 +195,5 @@ fn generated_session(name: &str, each: usize) -> Live {
         edits.push(LiveEdit { author, seen: seen[author], edit });
         made[author] += 1;
     }
-    Live { name: name.to_owned(), edits, length: 2 * each }
+    edits
 }

@@ -1,6 +1,6 @@
 //! diamond-types: an event graph with the present text beside it.
 //!
-//! Fast path: operations go to log and text together
+//! Fast path: operations go to log and text together, many at a time
 //! (`apply_local_operations`), patches are encoded from the version before them
 //! and uncompressed: compressing a few letters costs more than it saves. The
 //! saved form is its `ENCODE_FULL`: every insertion, compressed, without the
@@ -14,6 +14,9 @@ use diamond_types::list::operation::Operation;
 use diamond_types::{AgentId, LocalVersion};
 
 const PATCH: EncodeOptions<'static> = EncodeOptions { compress_content: false, ..ENCODE_PATCH };
+
+/// So many edits are handed over at once.
+const AT_A_TIME: usize = 256;
 
 pub(crate) struct DiamondTypes;
 
@@ -41,26 +44,31 @@ struct Document {
     list: ListCRDT,
     agent: AgentId,
     marked: LocalVersion,
+    /// Empty between edits.
+    operations: Vec<Operation>,
 }
 
 impl Document {
     fn new(mut list: ListCRDT, author: u8) -> Self {
         let agent = list.get_or_create_agent_id(&format!("author-{author}"));
         let marked = ListCRDT::new().oplog.local_version();
-        Self { list, agent, marked }
+        Self { list, agent, marked, operations: Vec::new() }
     }
 }
 
 impl Text for Document {
     fn edit(&mut self, edits: &[Edit]) {
-        for Edit { position, deleted, inserted } in edits {
-            if *deleted > 0 {
-                self.list.delete_without_content(self.agent, *position..position + deleted);
+        for some in edits.chunks(AT_A_TIME) {
+            for Edit { position, deleted, inserted } in some {
+                if *deleted > 0 {
+                    self.operations.push(Operation::new_delete(*position..position + deleted));
+                }
+                if !inserted.is_empty() {
+                    self.operations.push(Operation::new_insert(*position, inserted));
+                }
             }
-            if !inserted.is_empty() {
-                let insertion = [Operation::new_insert(*position, inserted)];
-                self.list.apply_local_operations(self.agent, &insertion);
-            }
+            self.list.apply_local_operations(self.agent, &self.operations);
+            self.operations.clear();
         }
     }
 

@@ -4,9 +4,9 @@
 //! third replica takes in what both sent, in an order that respects causality.
 
 use crate::peers::contestants::PEERS;
-use crate::peers::peer::Texts;
+use crate::peers::peer::{Text, Texts};
 use crate::peers::row::Measure::NanosEach;
-use crate::peers::row::{Round, Row, Sample, Target, each, timed, until_too_slow};
+use crate::peers::row::{Contestants, Round, Row, Sample, Target, each, timed, until_too_slow};
 use crate::peers::trace::{Live, LiveEdit, live};
 use std::cell::{LazyCell, OnceCell};
 use std::rc::Rc;
@@ -25,22 +25,40 @@ pub(crate) fn rows() -> Vec<Row> {
             (peer, Rc::new(session))
         })
         .collect();
-    let row = |id: &str, what: &str, at_most, round: fn(&Session) -> Sample| Row {
-        name: format!("text-{id}/{TRACE}"),
-        what: format!("text concurrent, {what} ({TRACE})"),
-        measure: NanosEach,
-        target: Target::at_most(at_most),
-        contestants: sessions
-            .iter()
+    let contestants = |each: bool, round: fn(&Session) -> Sample| -> Contestants {
+        let taking_part = sessions.iter().filter(|(_, session)| !each || session.texts.is_live());
+        taking_part
             .map(|(peer, session)| {
                 let session = Rc::clone(session);
                 (*peer, Box::new(move || round(&session)) as Round)
             })
-            .collect(),
+            .collect()
+    };
+    let row = |id: &str, what, note, at_most, contestants| Row {
+        name: format!("text-{id}/{TRACE}"),
+        what,
+        case: Some(TRACE),
+        note,
+        measure: NanosEach,
+        target: Target::at_most(at_most),
+        contestants,
     };
     vec![
-        row("live-one", "one update, decoded", 0.8, Session::one_update),
-        row("live-each", "an update per transaction, decoded", 0.3, Session::update_each),
+        row(
+            "live-one",
+            "text concurrent, one update",
+            "a third replica decodes all that two writers did as one update, and reads the text; \
+             for each of their transactions.",
+            0.8,
+            contestants(false, Session::one_update),
+        ),
+        row(
+            "live-each",
+            "text concurrent, an update per transaction",
+            "the same as an update for each transaction, each decoded and taken in by itself.",
+            0.3,
+            contestants(true, Session::update_each),
+        ),
     ]
 }
 
@@ -62,12 +80,12 @@ struct Sent {
 
 impl Session {
     fn sent(&self) -> &Sent {
-        self.sent.get_or_init(|| play(self.texts, &self.trace.edits))
+        self.sent.get_or_init(|| play(self.texts, &self.trace))
     }
 
     /// Runs `work` on an empty text and reads the whole of it, which must be what
     /// the writers have, if all updates were taken in.
-    fn nanos(&self, work: impl FnOnce(&mut dyn crate::peers::peer::Text) -> usize) -> Sample {
+    fn nanos(&self, work: impl FnOnce(&mut dyn Text) -> usize) -> Sample {
         let sent = self.sent();
         let mut text = self.texts.new(3);
         let ((edits, end), took) = timed(|| {

@@ -8,8 +8,9 @@ use crate::peers::contestants::PEERS;
 use crate::peers::peer::{Map, Maps};
 use crate::peers::random::Random;
 use crate::peers::row::Measure::{Millis, NanosEach};
-use crate::peers::row::{Measure, Round, Row, Sample, Target, each, timed};
+use crate::peers::row::{Contestants, Round, Row, Sample, Target, each, timed};
 use std::cell::OnceCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 const SIZES: &[usize] = &[100_000, 1_000_000];
@@ -29,47 +30,76 @@ fn rows_of(size: usize) -> Vec<Row> {
         .iter()
         .filter_map(|peer| Some((peer.name(), Rc::new(Session::new(peer.maps()?, size)))))
         .collect();
-    let row = |id: &str, what: &str, measure: Measure, target, round: fn(&Session) -> Sample| Row {
+    let large = size == 1_000_000;
+    let case = if large { "1,000,000" } else { "100,000" };
+    let contestants = |round: fn(&Session) -> Sample| -> Contestants {
+        let contestant = |(peer, session): &(&'static str, Rc<Session>)| {
+            let session = Rc::clone(session);
+            (*peer, Box::new(move || round(&session)) as Round)
+        };
+        sessions.iter().map(contestant).collect()
+    };
+    let row = |id: &str, what, note, measure, target, round| Row {
         name: format!("map-{id}/{size}"),
-        what: format!("map of {}, {what}", thousands(size)),
+        what,
+        case: Some(case),
+        note,
         measure,
         target,
-        contestants: sessions
-            .iter()
-            .map(|(peer, session)| {
-                let session = Rc::clone(session);
-                (*peer, Box::new(move || round(&session)) as Round)
-            })
-            .collect(),
+        contestants: contestants(round),
     };
-    let large = size == 1_000_000;
-    let set = if large { Target::at_most(0.4) } else { None };
-    let mut rows = vec![
-        row("set", "set, one transaction", NanosEach, set, Session::set),
-        row("merge", "merge with another, decoded", Millis, None, Session::merge),
-        row("save", "save", Millis, None, Session::save),
-        row("load", "load", Millis, None, Session::load),
-        row(
-            "delta",
-            "make and apply a delta of 10",
-            NanosEach,
-            Target::at_most(1.0),
-            Session::delta,
-        ),
-    ];
+    let set = row(
+        "set",
+        "map, set",
+        "new keys in a random order, as one transaction; not encoded.",
+        NanosEach,
+        if large { Target::at_most(0.4) } else { None },
+        Session::set,
+    );
+    let get = row(
+        "get",
+        "map, get 1,000,000",
+        "keys at random from a map that was set as above.",
+        NanosEach,
+        Target::at_most(0.6),
+        Session::get,
+    );
+    let merge = row(
+        "merge",
+        "map, merge",
+        "all entries of another replica come as one update, which is decoded; half of its keys \
+         are here already.",
+        Millis,
+        None,
+        Session::merge,
+    );
+    let save = row("save", "map, save", "to bytes.", Millis, None, Session::save);
+    let load = row(
+        "load",
+        "map, load",
+        "from these bytes, ready to edit, and one value is read.",
+        Millis,
+        None,
+        Session::load,
+    );
+    let delta = row(
+        "delta",
+        "map, make and apply a delta of 10",
+        "ten entries are set and encoded here, decoded and taken in there, a hundred times; for \
+         each delta.",
+        NanosEach,
+        Target::at_most(1.0),
+        Session::delta,
+    );
+    let mut rows = vec![set, merge, save, load, delta];
     if !large {
-        let get = row("get", "get 1,000,000", NanosEach, Target::at_most(0.6), Session::get);
         rows.insert(1, get);
     }
     rows
 }
 
-fn thousands(size: usize) -> &'static str {
-    if size == 100_000 { "100,000" } else { "1,000,000" }
-}
-
-/// Entries whose values tell the round they are of.
-fn entries(keys: std::ops::Range<usize>, seed: u64) -> Entries {
+/// Entries in a random order.
+pub(super) fn entries(keys: Range<usize>, seed: u64) -> Entries {
     let mut entries: Vec<_> = keys.map(|i| (format!("key-{i:07}"), value(i))).collect();
     Random::new(seed).shuffle(&mut entries);
     entries

@@ -28,7 +28,10 @@ pub(crate) fn rows() -> Vec<Row> {
     });
     vec![Row {
         name: "text-offline".to_owned(),
-        what: "text, offline merge of 2 x 10,000 random edits".to_owned(),
+        what: "text, offline merge of 2 x 10,000 random edits",
+        case: None,
+        note: "one of two who were apart decodes the 10,000 changes of the other as one update, \
+               takes them in beside its own, and reads the text.",
         measure: Millis,
         target: Target::at_most(0.4),
         contestants: contestants.collect(),

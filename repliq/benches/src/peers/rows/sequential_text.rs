@@ -12,73 +12,157 @@ use std::rc::Rc;
 const TRACES: &[&str] =
     &["automerge-paper", "rustcode", "json-crdt-blog-post", "friendsforever_flat"];
 
+/// What is measured with every trace, and what with the first one only.
+const KINDS: &[Kind] = &[
+    Kind {
+        id: "local-one",
+        what: "text local, one transaction",
+        note: "all edits as one transaction, then the text is read; for each edit.",
+        measure: NanosEach,
+        target: Target::at_most(1.1),
+        single_edits: false,
+        everywhere: true,
+        round: Session::local_one,
+    },
+    Kind {
+        id: "local-each",
+        what: "text local, a change per edit",
+        note: "a transaction for each edit, and what others must hear of it as bytes.",
+        measure: NanosEach,
+        target: Target::at_most(0.3),
+        single_edits: true,
+        everywhere: true,
+        round: Session::local_each,
+    },
+    Kind {
+        id: "remote-one",
+        what: "text remote, one update",
+        note: "another replica decodes all edits as one update and reads the text.",
+        measure: NanosEach,
+        target: Target::at_most(1.2),
+        single_edits: false,
+        everywhere: true,
+        round: Session::remote_one,
+    },
+    Kind {
+        id: "remote-each",
+        what: "text remote, an update per edit",
+        note: "another replica decodes and takes in the updates of a change per edit one by one.",
+        measure: NanosEach,
+        target: Target::at_most(0.3),
+        single_edits: true,
+        everywhere: true,
+        round: Session::remote_each,
+    },
+    Kind {
+        id: "save",
+        what: "text, save",
+        note: "to bytes, from a replica that took in all edits.",
+        measure: Millis,
+        target: None,
+        single_edits: false,
+        everywhere: false,
+        round: Session::save,
+    },
+    Kind {
+        id: "load",
+        what: "text, load to text",
+        note: "from the saved bytes to a replica that can be edited, and the text is read.",
+        measure: Millis,
+        target: Target::at_most(0.5),
+        single_edits: false,
+        everywhere: true,
+        round: Session::load,
+    },
+    Kind {
+        id: "load-edit",
+        what: "text, load and edit",
+        note: "from the saved bytes, and a letter is inserted; the text is not read.",
+        measure: Millis,
+        target: Target::at_most(0.6),
+        single_edits: false,
+        everywhere: true,
+        round: Session::load_and_edit,
+    },
+    Kind {
+        id: "update-bytes",
+        what: "text, the update of one edit",
+        note: "the mean of the updates of a change per edit.",
+        measure: Bytes,
+        target: None,
+        single_edits: false,
+        everywhere: false,
+        round: Session::update_bytes,
+    },
+    Kind {
+        id: "saved-bytes",
+        what: "text, saved",
+        note: "what `save` writes. Letters that were deleted are in it for diamond-types, its \
+               fork, Loro and Automerge.",
+        measure: Bytes,
+        target: None,
+        single_edits: false,
+        everywhere: true,
+        round: Session::saved_bytes,
+    },
+    Kind {
+        id: "history-bytes",
+        what: "text, full history",
+        note: "all edits as one update: what a new replica needs to have them all. yrs garbage \
+               collects deleted letters and has no full history.",
+        measure: Bytes,
+        target: Some(Target { at_most: 0.95, against: Some("diamond-types") }),
+        single_edits: false,
+        everywhere: true,
+        round: Session::history_bytes,
+    },
+];
+
+struct Kind {
+    id: &'static str,
+    what: &'static str,
+    note: &'static str,
+    measure: Measure,
+    target: Option<Target>,
+    /// Whether only those take part whose text is readable after every edit.
+    single_edits: bool,
+    /// Whether it is measured with every trace.
+    everywhere: bool,
+    round: fn(&Session) -> Sample,
+}
+
 pub(crate) fn rows() -> Vec<Row> {
     TRACES.iter().flat_map(|name| rows_of(name)).collect()
 }
 
 fn rows_of(name: &'static str) -> Vec<Row> {
+    let first = name == TRACES[0];
     let trace: Rc<LazyTrace> = Rc::new(LazyCell::new(Box::new(|| sequential(name))));
     let sessions: Vec<_> = PEERS
         .iter()
         .filter_map(|peer| Some((peer.name(), peer.texts()?)))
         .map(|(peer, texts)| (peer, Rc::new(Session::new(texts, Rc::clone(&trace)))))
         .collect();
-    let row =
-        |id, what, measure, target, round| row(name, &sessions, id, what, measure, target, round);
-    let local = Target::at_most(if name == "automerge-paper" { 0.8 } else { 1.1 });
-    let history = Some(Target { at_most: 0.95, against: Some("diamond-types") });
-    vec![
-        row("local-one", "local, one transaction", NanosEach, local, Session::local_one),
-        row(
-            "local-each",
-            "local, a change per edit, encoded",
-            NanosEach,
-            Target::at_most(0.3),
-            Session::local_each,
-        ),
-        row(
-            "remote-one",
-            "remote, one update, decoded",
-            NanosEach,
-            Target::at_most(1.2),
-            Session::remote_one,
-        ),
-        row(
-            "remote-each",
-            "remote, an update per edit, decoded",
-            NanosEach,
-            Target::at_most(0.3),
-            Session::remote_each,
-        ),
-        row("save", "save", Millis, None, Session::save),
-        row("load", "load to text", Millis, Target::at_most(0.5), Session::load),
-        row("load-edit", "load and edit", Millis, Target::at_most(0.6), Session::load_and_edit),
-        row("update-bytes", "the update of one edit", Bytes, None, Session::update_bytes),
-        row("saved-bytes", "saved", Bytes, None, Session::saved_bytes),
-        row("history-bytes", "full history", Bytes, history, Session::history_bytes),
-    ]
-}
-
-fn row(
-    trace: &str,
-    sessions: &[(&'static str, Rc<Session>)],
-    id: &str,
-    what: &str,
-    measure: Measure,
-    target: Option<Target>,
-    round: fn(&Session) -> Sample,
-) -> Row {
-    let contestant = |(peer, session): &(&'static str, Rc<Session>)| {
-        let session = Rc::clone(session);
-        (*peer, Box::new(move || round(&session)) as Round)
+    let row = |kind: &Kind| Row {
+        name: format!("text-{}/{name}", kind.id),
+        what: kind.what,
+        case: Some(name),
+        note: kind.note,
+        measure: kind.measure,
+        target: match kind.id {
+            "local-one" if first => Target::at_most(0.8),
+            _ => kind.target,
+        },
+        contestants: sessions
+            .iter()
+            .filter(|(_, session)| !kind.single_edits || session.texts.is_live())
+            .map(|(peer, session)| {
+                let (session, round) = (Rc::clone(session), kind.round);
+                (*peer, Box::new(move || round(&session)) as Round)
+            })
+            .collect(),
     };
-    Row {
-        name: format!("text-{id}/{trace}"),
-        what: format!("text {what} ({trace})"),
-        measure,
-        target,
-        contestants: sessions.iter().map(contestant).collect(),
-    }
+    KINDS.iter().filter(|kind| first || kind.everywhere).map(row).collect()
 }
 
 type LazyTrace = LazyCell<Sequential, Box<dyn FnOnce() -> Sequential>>;
@@ -119,9 +203,10 @@ impl Session {
         self.whole.get_or_init(|| self.texts.new(1).edit_encoded(self.edits()))
     }
 
+    /// A replica that took in all edits.
     fn typed(&self) -> Box<dyn Text> {
-        let mut text = self.texts.new(1);
-        text.edit(self.edits());
+        let mut text = self.texts.new(2);
+        text.apply(self.whole());
         text
     }
 
@@ -212,8 +297,7 @@ impl Session {
     }
 
     fn history_bytes(&self) -> Sample {
-        let mut text = self.texts.new(1);
-        let whole = text.edit_encoded(self.edits());
-        count(text.since(&[whole]).len()).into()
+        let whole = [self.whole().to_vec()];
+        count(self.typed().since(&whole).len()).into()
     }
 }

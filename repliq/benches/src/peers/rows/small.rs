@@ -3,7 +3,7 @@
 use crate::peers::contestants::PEERS;
 use crate::peers::random::Random;
 use crate::peers::row::Measure::NanosEach;
-use crate::peers::row::{Round, Row, Target, each, timed};
+use crate::peers::row::{Contestants, Round, Row, Target, each, timed};
 
 const ELEMENTS: usize = 100_000;
 const INCREMENTS: usize = 1_000_000;
@@ -13,21 +13,27 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         Row {
             name: "set-add".to_owned(),
-            what: "set, add 100,000 strings".to_owned(),
+            what: "set, add 100,000",
+            case: None,
+            note: "new strings in a random order, as one transaction; not encoded.",
             measure: NanosEach,
             target: Target::at_most(0.5),
             contestants: set(),
         },
         Row {
             name: "counter".to_owned(),
-            what: "counter, increment 1,000,000 times".to_owned(),
+            what: "counter, increment 1,000,000 times",
+            case: None,
+            note: "by one each time, as one transaction; not encoded.",
             measure: NanosEach,
             target: Target::at_most(1.0),
             contestants: counter(),
         },
         Row {
             name: "list".to_owned(),
-            what: "list, insert 100,000 at random positions".to_owned(),
+            what: "list, insert 100,000 at random positions",
+            case: None,
+            note: "numbers, one by one, as one transaction; not encoded.",
             measure: NanosEach,
             target: Target::at_most(0.3),
             contestants: list(),
@@ -35,7 +41,7 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-fn set() -> Vec<(&'static str, Round)> {
+fn set() -> Contestants {
     let contestants = PEERS.iter().filter_map(|peer| {
         let sets = peer.sets()?;
         let mut elements: Vec<_> = (0..ELEMENTS).map(|i| format!("element-{i:06}")).collect();
@@ -51,7 +57,7 @@ fn set() -> Vec<(&'static str, Round)> {
     contestants.collect()
 }
 
-fn counter() -> Vec<(&'static str, Round)> {
+fn counter() -> Contestants {
     let contestants = PEERS.iter().filter_map(|peer| {
         let counters = peer.counters()?;
         let round = move || {
@@ -65,7 +71,7 @@ fn counter() -> Vec<(&'static str, Round)> {
     contestants.collect()
 }
 
-fn list() -> Vec<(&'static str, Round)> {
+fn list() -> Contestants {
     let contestants = PEERS.iter().filter_map(|peer| {
         let lists = peer.lists()?;
         let (insertions, end) = insertions();
