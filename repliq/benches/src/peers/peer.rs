@@ -46,7 +46,7 @@ pub(crate) trait Texts {
     }
 
     /// An empty text.
-    fn new(&self, author: u8) -> Box<dyn Text>;
+    fn empty(&self, author: u8) -> Box<dyn Text>;
 
     /// A text as it was saved, ready to be edited by `author`.
     fn load(&self, saved: &[u8], author: u8) -> Box<dyn Text>;
@@ -80,7 +80,7 @@ pub(crate) trait Text {
 
 /// Makes maps from strings to numbers.
 pub(crate) trait Maps {
-    fn new(&self, author: u8) -> Box<dyn Map>;
+    fn empty(&self, author: u8) -> Box<dyn Map>;
     fn load(&self, saved: &[u8], author: u8) -> Box<dyn Map>;
 }
 
@@ -105,7 +105,7 @@ pub(crate) trait Map {
 
 /// Makes sets of strings.
 pub(crate) trait Sets {
-    fn new(&self, author: u8) -> Box<dyn Set>;
+    fn empty(&self, author: u8) -> Box<dyn Set>;
 }
 
 /// A replica of a set.
@@ -118,7 +118,7 @@ pub(crate) trait Set {
 
 /// Makes counters.
 pub(crate) trait Counters {
-    fn new(&self, author: u8) -> Box<dyn Counter>;
+    fn empty(&self, author: u8) -> Box<dyn Counter>;
 }
 
 /// A replica of a counter.
@@ -131,7 +131,7 @@ pub(crate) trait Counter {
 
 /// Makes lists of numbers.
 pub(crate) trait Lists {
-    fn new(&self, author: u8) -> Box<dyn List>;
+    fn empty(&self, author: u8) -> Box<dyn List>;
 }
 
 /// A replica of a list.

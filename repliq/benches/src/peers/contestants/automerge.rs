@@ -91,7 +91,7 @@ fn number(value: &Value<'_>) -> i64 {
 }
 
 impl Texts for Automerge {
-    fn new(&self, author: u8) -> Box<dyn Text> {
+    fn empty(&self, author: u8) -> Box<dyn Text> {
         Box::new(Letters(Held::new(ObjType::Text, author)))
     }
 
@@ -139,7 +139,7 @@ impl Text for Letters {
 }
 
 impl Maps for Automerge {
-    fn new(&self, author: u8) -> Box<dyn Map> {
+    fn empty(&self, author: u8) -> Box<dyn Map> {
         Box::new(Entries(Held::new(ObjType::Map, author)))
     }
 
@@ -186,7 +186,7 @@ impl Map for Entries {
 }
 
 impl Counters for Automerge {
-    fn new(&self, author: u8) -> Box<dyn Counter> {
+    fn empty(&self, author: u8) -> Box<dyn Counter> {
         let mut held = Held::new(ObjType::Map, author);
         held.transact(|transaction, object| {
             transaction.put(object, "counter", ScalarValue::counter(0)).expect("a counter");
@@ -213,7 +213,7 @@ impl Counter for Total {
 }
 
 impl Lists for Automerge {
-    fn new(&self, author: u8) -> Box<dyn List> {
+    fn empty(&self, author: u8) -> Box<dyn List> {
         Box::new(Elements(Held::new(ObjType::List, author)))
     }
 }

@@ -30,7 +30,7 @@ enum Op<'a> {
 }
 
 impl Texts for Cola {
-    fn new(&self, author: u8) -> Box<dyn Text> {
+    fn empty(&self, author: u8) -> Box<dyn Text> {
         let replica = Replica::new(1, 0).fork(u64::from(author) + 2);
         Box::new(Document { replica, text: JumpRope::new() })
     }

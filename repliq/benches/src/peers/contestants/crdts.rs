@@ -8,7 +8,6 @@
 
 use crate::peers::peer::{Counter, Counters, List, Lists, Map, Maps, Peer, Set, Sets};
 use crdts::{CmRDT, PNCounter};
-use std::ops::Add;
 
 type Actor = u8;
 type Register = crdts::MVReg<i64, Actor>;
@@ -45,7 +44,7 @@ struct Held<C> {
 }
 
 impl Maps for Crdts {
-    fn new(&self, author: u8) -> Box<dyn Map> {
+    fn empty(&self, author: u8) -> Box<dyn Map> {
         Box::new(Held { value: Entries::new(), actor: author })
     }
 
@@ -94,7 +93,7 @@ impl Map for Held<Entries> {
     fn sum(&self, keys: &[String]) -> i64 {
         let value = |key: &String| {
             let register = self.value.get(key).val.expect("it is there");
-            register.read().val.into_iter().fold(0, i64::add)
+            register.read().val.into_iter().sum::<i64>()
         };
         keys.iter().map(value).sum()
     }
@@ -109,7 +108,7 @@ impl Map for Held<Entries> {
 }
 
 impl Sets for Crdts {
-    fn new(&self, author: u8) -> Box<dyn Set> {
+    fn empty(&self, author: u8) -> Box<dyn Set> {
         Box::new(Held { value: crdts::Orswot::<String, Actor>::new(), actor: author })
     }
 }
@@ -129,7 +128,7 @@ impl Set for Held<crdts::Orswot<String, Actor>> {
 }
 
 impl Counters for Crdts {
-    fn new(&self, author: u8) -> Box<dyn Counter> {
+    fn empty(&self, author: u8) -> Box<dyn Counter> {
         Box::new(Held { value: PNCounter::<Actor>::new(), actor: author })
     }
 }
@@ -148,7 +147,7 @@ impl Counter for Held<PNCounter<Actor>> {
 }
 
 impl Lists for Crdts {
-    fn new(&self, author: u8) -> Box<dyn List> {
+    fn empty(&self, author: u8) -> Box<dyn List> {
         Box::new(Held { value: crdts::List::<i64, Actor>::new(), actor: author })
     }
 }

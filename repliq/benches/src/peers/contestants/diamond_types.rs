@@ -31,7 +31,7 @@ impl Peer for DiamondTypes {
 }
 
 impl Texts for DiamondTypes {
-    fn new(&self, author: u8) -> Box<dyn Text> {
+    fn empty(&self, author: u8) -> Box<dyn Text> {
         Box::new(Document::new(ListCRDT::new(), author))
     }
 

@@ -78,7 +78,7 @@ impl Texts for DiamondTypesExtended {
         false
     }
 
-    fn new(&self, author: u8) -> Box<dyn Text> {
+    fn empty(&self, author: u8) -> Box<dyn Text> {
         Box::new(Letters(Held::new(author, |transaction| transaction.root().create_text("it"))))
     }
 
@@ -135,7 +135,7 @@ impl Text for Letters {
 }
 
 impl Maps for DiamondTypesExtended {
-    fn new(&self, author: u8) -> Box<dyn Map> {
+    fn empty(&self, author: u8) -> Box<dyn Map> {
         Box::new(Entries(Held::new(author, |transaction| transaction.root().create_map("it"))))
     }
 
@@ -188,7 +188,7 @@ impl Map for Entries {
 }
 
 impl Sets for DiamondTypesExtended {
-    fn new(&self, author: u8) -> Box<dyn Set> {
+    fn empty(&self, author: u8) -> Box<dyn Set> {
         Box::new(Elements(Held::new(author, |transaction| transaction.root().create_set("it"))))
     }
 }

@@ -88,7 +88,7 @@ impl Document {
 }
 
 impl Texts for Loro {
-    fn new(&self, author: u8) -> Box<dyn Text> {
+    fn empty(&self, author: u8) -> Box<dyn Text> {
         Box::new(Letters::new(Document::new(LoroDoc::new(), author)))
     }
 
@@ -155,7 +155,7 @@ impl Text for Letters {
 }
 
 impl Maps for Loro {
-    fn new(&self, author: u8) -> Box<dyn Map> {
+    fn empty(&self, author: u8) -> Box<dyn Map> {
         Box::new(Entries::new(Document::new(LoroDoc::new(), author)))
     }
 
@@ -216,7 +216,7 @@ impl Map for Entries {
 }
 
 impl Counters for Loro {
-    fn new(&self, author: u8) -> Box<dyn Counter> {
+    fn empty(&self, author: u8) -> Box<dyn Counter> {
         let document = Document::new(LoroDoc::new(), author);
         let counter = document.document.get_counter("counter");
         Box::new(Total { document, counter })
@@ -243,7 +243,7 @@ impl Counter for Total {
 }
 
 impl Lists for Loro {
-    fn new(&self, author: u8) -> Box<dyn List> {
+    fn empty(&self, author: u8) -> Box<dyn List> {
         let document = Document::new(LoroDoc::new(), author);
         let list = document.document.get_list("list");
         Box::new(Elements { document, list })

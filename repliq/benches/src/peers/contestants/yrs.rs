@@ -1,9 +1,10 @@
 //! yrs: the port of Yjs, a linked list of runs.
 //!
 //! Fast path: one write transaction for what belongs together, updates of
-//! version 1 (version 2 is smaller and slower), byte offsets, and no search for
-//! dangling formatting, which plain text has none of. Deleted content is garbage
-//! collected, as by default: what is left of it is that something was there.
+//! version 1, also to save (version 2 is smaller and slower), byte offsets, and no
+//! search for dangling formatting, which plain text has none of. Deleted content
+//! is garbage collected, as by default: what is left of it is that something was
+//! there.
 
 use crate::peers::peer::{List, Lists, Map, Maps, Peer, Text, Texts};
 use crate::peers::trace::{Edit, Unit};
@@ -56,14 +57,14 @@ impl Texts for Yrs {
         Unit::Bytes
     }
 
-    fn new(&self, author: u8) -> Box<dyn Text> {
+    fn empty(&self, author: u8) -> Box<dyn Text> {
         let document = document(author);
         let text = document.get_or_insert_text("text");
         Box::new(Document { document, text, marked: StateVector::default() })
     }
 
     fn load(&self, saved: &[u8], author: u8) -> Box<dyn Text> {
-        let mut text = Texts::new(self, author);
+        let mut text = Texts::empty(self, author);
         text.apply(saved);
         text
     }
@@ -121,14 +122,14 @@ impl Text for Document {
 }
 
 impl Maps for Yrs {
-    fn new(&self, author: u8) -> Box<dyn Map> {
+    fn empty(&self, author: u8) -> Box<dyn Map> {
         let document = document(author);
         let map = document.get_or_insert_map("map");
         Box::new(Entries { document, map })
     }
 
     fn load(&self, saved: &[u8], author: u8) -> Box<dyn Map> {
-        let mut map = Maps::new(self, author);
+        let mut map = Maps::empty(self, author);
         map.apply(saved);
         map
     }
@@ -178,7 +179,7 @@ impl Map for Entries {
 }
 
 impl Lists for Yrs {
-    fn new(&self, author: u8) -> Box<dyn List> {
+    fn empty(&self, author: u8) -> Box<dyn List> {
         let document = document(author);
         let array = document.get_or_insert_array("list");
         Box::new(Elements { document, array })

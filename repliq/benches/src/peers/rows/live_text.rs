@@ -87,7 +87,7 @@ impl Session {
     /// the writers have, if all updates were taken in.
     fn nanos(&self, work: impl FnOnce(&mut dyn Text) -> usize) -> Sample {
         let sent = self.sent();
-        let mut text = self.texts.new(3);
+        let mut text = self.texts.empty(3);
         let ((edits, end), took) = timed(|| {
             let edits = work(&mut *text);
             (edits, text.text())
@@ -112,7 +112,7 @@ impl Session {
 }
 
 fn play(texts: &dyn Texts, edits: &[LiveEdit]) -> Sent {
-    let mut writers = [texts.new(1), texts.new(2)];
+    let mut writers = [texts.empty(1), texts.empty(2)];
     let mut made: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
     let mut seen = [0, 0];
     let mut updates: Vec<Vec<u8>> = Vec::with_capacity(edits.len());

@@ -56,14 +56,17 @@ fn rows_of(size: usize) -> Vec<Row> {
         if large { Target::at_most(0.4) } else { None },
         Session::set,
     );
-    let get = row(
-        "get",
-        "map, get 1,000,000",
-        "keys at random from a map that was set as above.",
-        NanosEach,
-        Target::at_most(0.6),
-        Session::get,
-    );
+    let get = Row {
+        case: Some("1,000,000 of 100,000"),
+        ..row(
+            "get",
+            "map, get",
+            "keys at random from a map that was set as above.",
+            NanosEach,
+            Target::at_most(0.6),
+            Session::get,
+        )
+    };
     let merge = row(
         "merge",
         "map, merge",
@@ -150,26 +153,26 @@ impl Session {
     }
 
     fn filled(&self) -> Box<dyn Map> {
-        let mut map = self.maps.new(1);
+        let mut map = self.maps.empty(1);
         map.set(self.entries());
         map
     }
 
     /// All entries as one update.
     fn whole(&self) -> &[u8] {
-        self.whole.get_or_init(|| self.maps.new(1).set_encoded(self.entries()))
+        self.whole.get_or_init(|| self.maps.empty(1).set_encoded(self.entries()))
     }
 
     /// A replica that took in all entries.
     fn replica(&self, author: u8) -> Box<dyn Map> {
-        let mut map = self.maps.new(author);
+        let mut map = self.maps.empty(author);
         map.apply(self.whole());
         map
     }
 
     fn set(&self) -> Sample {
         let entries = self.entries();
-        let mut map = self.maps.new(1);
+        let mut map = self.maps.empty(1);
         let ((), took) = timed(|| map.set(entries));
         assert_eq!(map.len(), self.size);
         each(took, self.size).into()
@@ -186,7 +189,7 @@ impl Session {
     fn merge(&self) -> Sample {
         let others = self.others.get_or_init(|| {
             let half = self.size / 2;
-            self.maps.new(2).set_encoded(&entries(half..half + self.size, 20_261_131))
+            self.maps.empty(2).set_encoded(&entries(half..half + self.size, 20_261_131))
         });
         let mut map = self.replica(3);
         let ((), took) = timed(|| map.apply(others));

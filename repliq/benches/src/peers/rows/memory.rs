@@ -89,7 +89,7 @@ pub(crate) fn making(thing: &str, peer: &'static dyn Peer) -> Option<Making> {
         let maps = peer.maps()?;
         let entries = entries(0..size.replace(',', "").parse().ok()?, 20_261_129);
         return Some(Box::new(move || {
-            let mut map = maps.new(1);
+            let mut map = maps.empty(1);
             map.set(&entries);
             Box::new((map, entries)) as Box<dyn Any>
         }));
@@ -98,13 +98,13 @@ pub(crate) fn making(thing: &str, peer: &'static dyn Peer) -> Option<Making> {
     if let Some(trace) = thing.strip_prefix(TYPED) {
         let trace = sequential(trace);
         return Some(Box::new(move || {
-            let mut text = texts.new(1);
+            let mut text = texts.empty(1);
             text.edit(trace.edits(texts.unit()));
             Box::new((text, trace)) as Box<dyn Any>
         }));
     }
     let trace = sequential(thing.strip_prefix(LOADED)?);
-    let mut text = texts.new(1);
+    let mut text = texts.empty(1);
     text.edit(trace.edits(texts.unit()));
     let saved = text.save();
     Some(Box::new(move || Box::new((texts.load(&saved, 2), saved)) as Box<dyn Any>))

@@ -96,7 +96,7 @@ struct Meeting {
 
 impl Meeting {
     fn new(texts: &'static dyn Texts, work: &Work) -> Self {
-        let start = texts.new(1).edit_encoded(std::slice::from_ref(&work.start));
+        let start = texts.empty(1).edit_encoded(std::slice::from_ref(&work.start));
         let mut meeting = Self { texts, start, update: Vec::new(), end: String::new() };
         let (mut other, update) = meeting.away(3, &work.edits[1]);
         let (_, mine) = meeting.away(2, &work.edits[0]);
@@ -109,7 +109,7 @@ impl Meeting {
 
     /// A writer after its edits, and what it sends.
     fn away(&self, author: u8, edits: &[Edit]) -> (Box<dyn Text>, Vec<u8>) {
-        let mut text = self.texts.new(author);
+        let mut text = self.texts.empty(author);
         text.apply(&self.start);
         text.mark();
         let parts: Vec<_> = edits.chunks(1).map(|edit| text.edit_encoded(edit)).collect();

@@ -189,7 +189,7 @@ impl Session {
     /// An update for each edit, or for the first ones of a slow peer.
     fn updates(&self) -> &[Vec<u8>] {
         self.updates.get_or_init(|| {
-            let mut text = self.texts.new(1);
+            let mut text = self.texts.empty(1);
             let mut updates = Vec::with_capacity(self.edits().len());
             until_too_slow(self.edits(), |edit| {
                 updates.push(text.edit_encoded(std::slice::from_ref(edit)));
@@ -200,12 +200,12 @@ impl Session {
 
     /// All edits as one transaction, encoded.
     fn whole(&self) -> &[u8] {
-        self.whole.get_or_init(|| self.texts.new(1).edit_encoded(self.edits()))
+        self.whole.get_or_init(|| self.texts.empty(1).edit_encoded(self.edits()))
     }
 
     /// A replica that took in all edits.
     fn typed(&self) -> Box<dyn Text> {
-        let mut text = self.texts.new(2);
+        let mut text = self.texts.empty(2);
         text.apply(self.whole());
         text
     }
@@ -217,7 +217,7 @@ impl Session {
     /// Runs `work` on an empty text and reads the whole of it, which must be the
     /// end of the trace if all edits were made.
     fn nanos(&self, author: u8, work: impl FnOnce(&mut dyn Text) -> usize) -> Sample {
-        let mut text = self.texts.new(author);
+        let mut text = self.texts.empty(author);
         let ((edits, end), took) = timed(|| {
             let edits = work(&mut *text);
             (edits, text.text())

@@ -47,7 +47,7 @@ fn set() -> Contestants {
         let mut elements: Vec<_> = (0..ELEMENTS).map(|i| format!("element-{i:06}")).collect();
         Random::new(20_261_132).shuffle(&mut elements);
         let round = move || {
-            let mut set = sets.new(1);
+            let mut set = sets.empty(1);
             let ((), took) = timed(|| set.add(&elements));
             assert_eq!(set.len(), ELEMENTS);
             each(took, ELEMENTS).into()
@@ -61,7 +61,7 @@ fn counter() -> Contestants {
     let contestants = PEERS.iter().filter_map(|peer| {
         let counters = peer.counters()?;
         let round = move || {
-            let mut counter = counters.new(1);
+            let mut counter = counters.empty(1);
             let ((), took) = timed(|| counter.increment(INCREMENTS));
             assert_eq!(usize::try_from(counter.value()), Ok(INCREMENTS));
             each(took, INCREMENTS).into()
@@ -76,7 +76,7 @@ fn list() -> Contestants {
         let lists = peer.lists()?;
         let (insertions, end) = insertions();
         let round = move || {
-            let mut list = lists.new(1);
+            let mut list = lists.empty(1);
             let ((), took) = timed(|| list.insert(&insertions));
             assert!(list.elements() == end);
             each(took, INSERTIONS).into()

@@ -7,11 +7,12 @@
 
 mod held;
 
-use crate::peers::peer::{Counter, Counters, Map, Maps, Peer, Set, Sets, Text, Texts};
+use crate::peers::peer::{Counter, Counters, List, Lists, Map, Maps, Peer, Set, Sets, Text, Texts};
 use crate::peers::trace::Edit;
 use held::Held;
 use repliq::crdts::{
-    LwwMap, LwwMapMut, OrSet, OrSetMut, PnCounter, PnCounterMut, Text as RepliqText, TextMut,
+    List as RepliqList, ListMut, LwwMap, LwwMapMut, OrSet, OrSetMut, PnCounter, PnCounterMut,
+    Text as RepliqText, TextMut,
 };
 use repliq::{Crdt, Loaded, ReplicaId, Saved, Standalone, Stored, Tx};
 
@@ -35,6 +36,10 @@ impl Peer for Repliq {
     }
 
     fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
+    }
+
+    fn lists(&self) -> Option<&dyn Lists> {
         Some(self)
     }
 }
@@ -99,7 +104,7 @@ fn id(author: u8) -> ReplicaId {
 }
 
 impl Texts for Repliq {
-    fn new(&self, author: u8) -> Box<dyn Text> {
+    fn empty(&self, author: u8) -> Box<dyn Text> {
         Box::new(Replica::<RepliqText>::new(author))
     }
 
@@ -150,7 +155,7 @@ impl Text for Replica<RepliqText> {
 type Entries = LwwMap<String, i64>;
 
 impl Maps for Repliq {
-    fn new(&self, author: u8) -> Box<dyn Map> {
+    fn empty(&self, author: u8) -> Box<dyn Map> {
         Box::new(Replica::<Entries>::new(author))
     }
 
@@ -192,7 +197,7 @@ impl Map for Replica<Entries> {
 }
 
 impl Sets for Repliq {
-    fn new(&self, author: u8) -> Box<dyn Set> {
+    fn empty(&self, author: u8) -> Box<dyn Set> {
         Box::new(Replica::<OrSet<String>>::new(author))
     }
 }
@@ -208,7 +213,7 @@ impl Set for Replica<OrSet<String>> {
 }
 
 impl Counters for Repliq {
-    fn new(&self, author: u8) -> Box<dyn Counter> {
+    fn empty(&self, author: u8) -> Box<dyn Counter> {
         Box::new(Replica::<PnCounter>::new(author))
     }
 }
@@ -220,5 +225,25 @@ impl Counter for Replica<PnCounter> {
 
     fn value(&self) -> i64 {
         i64::try_from(self.state().value()).expect("it counts ones")
+    }
+}
+
+impl Lists for Repliq {
+    fn empty(&self, author: u8) -> Box<dyn List> {
+        Box::new(Replica::<RepliqList<i64>>::new(author))
+    }
+}
+
+impl List for Replica<RepliqList<i64>> {
+    fn insert(&mut self, elements: &[(usize, i64)]) {
+        self.edit(|list| {
+            for (index, element) in elements {
+                list.insert(*index, *element).expect("it is there");
+            }
+        });
+    }
+
+    fn elements(&self) -> Vec<i64> {
+        self.state().iter().copied().collect()
     }
 }
