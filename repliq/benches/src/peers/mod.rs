@@ -21,8 +21,8 @@
 //! - Rounds of all contestants come in turn, the table shows medians, and the
 //!   ratio is to the best peer of the same rounds. Time is processor time, so that
 //!   other programs count as little as can be.
-//! - Who is too slow to finish is stopped after ten seconds of single edits; its
-//!   cell says `>`, and it gets no further rounds once it used up its time.
+//! - Who is too slow to finish is stopped after ten seconds of small steps, and
+//!   its cell says `>`. Nobody gets further rounds once its time is used up.
 //! - Times are taken with the system's allocator as it is. Memory is counted by
 //!   another program, in which everybody's bytes are counted alike.
 //!

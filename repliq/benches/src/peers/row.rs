@@ -116,22 +116,24 @@ impl Row {
     }
 }
 
-/// Who makes single edits is stopped after this time.
+/// Who is slow at small steps is stopped after this time.
 const TOO_SLOW: Duration = Duration::from_secs(10);
 
 /// Does something to each item until it takes too long, and says how many were
-/// reached.
-pub(crate) fn until_too_slow<T>(items: &[T], mut act: impl FnMut(&T)) -> usize {
-    const BETWEEN_LOOKS: usize = 256;
+/// reached. Looks at the time every so many items: looking takes time as well.
+pub(crate) fn until_too_slow<T>(items: &[T], every: usize, mut act: impl FnMut(&T)) -> usize {
     let began = processor_time();
-    for (turn, some) in items.chunks(BETWEEN_LOOKS).enumerate() {
+    for (turn, some) in items.chunks(every).enumerate() {
         some.iter().for_each(&mut act);
         if processor_time().saturating_sub(began) > TOO_SLOW {
-            return turn * BETWEEN_LOOKS + some.len();
+            return turn * every + some.len();
         }
     }
     items.len()
 }
+
+/// How many single edits are made between two looks at the time.
+pub(crate) const EDITS: usize = 256;
 
 /// Runs something, and says what it gave and how much processor time it took.
 /// The time of this process, not that of the clock on the wall: everyone here

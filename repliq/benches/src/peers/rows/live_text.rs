@@ -6,7 +6,9 @@
 use crate::peers::contestants::PEERS;
 use crate::peers::peer::{Text, Texts};
 use crate::peers::row::Measure::NanosEach;
-use crate::peers::row::{Contestants, Round, Row, Sample, Target, each, timed, until_too_slow};
+use crate::peers::row::{
+    Contestants, EDITS, Round, Row, Sample, Target, each, timed, until_too_slow,
+};
 use crate::peers::trace::{Live, LiveEdit, live};
 use std::cell::{LazyCell, OnceCell};
 use std::rc::Rc;
@@ -92,9 +94,10 @@ impl Session {
             let edits = work(&mut *text);
             (edits, text.text())
         });
-        let whole = edits == sent.updates.len();
-        assert!(!whole || end == sent.end, "the reader does not have what the writers have");
-        Sample { value: each(took, edits), whole }
+        if edits == sent.updates.len() {
+            assert!(end == sent.end, "the reader does not have what the writers have");
+        }
+        Sample { value: each(took, edits), whole: edits == self.trace.len() }
     }
 
     fn one_update(&self) -> Sample {
@@ -107,26 +110,27 @@ impl Session {
 
     fn update_each(&self) -> Sample {
         let updates = &self.sent().updates;
-        self.nanos(|text| until_too_slow(updates, |update| text.apply(update)))
+        self.nanos(|text| until_too_slow(updates, EDITS, |update| text.apply(update)))
     }
 }
 
+/// Plays the session, or the beginning of it for a slow peer.
 fn play(texts: &dyn Texts, edits: &[LiveEdit]) -> Sent {
     let mut writers = [texts.empty(1), texts.empty(2)];
     let mut made: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
-    let mut seen = [0, 0];
+    let mut taken = [0, 0];
     let mut updates: Vec<Vec<u8>> = Vec::with_capacity(edits.len());
-    for (number, LiveEdit { author, seen: has_seen, edit }) in edits.iter().enumerate() {
+    until_too_slow(edits, EDITS, |LiveEdit { author, seen, edit }| {
         let (author, other) = (*author, 1 - *author);
-        for &missing in &made[other][seen[author]..*has_seen] {
+        for &missing in &made[other][taken[author]..*seen] {
             writers[author].apply(&updates[missing]);
         }
-        seen[author] = *has_seen;
+        taken[author] = *seen;
+        made[author].push(updates.len());
         updates.push(writers[author].edit_encoded(std::slice::from_ref(edit)));
-        made[author].push(number);
-    }
+    });
     for author in [0, 1] {
-        for &missing in &made[1 - author][seen[author]..] {
+        for &missing in &made[1 - author][taken[author]..] {
             writers[author].apply(&updates[missing]);
         }
     }

@@ -4,7 +4,9 @@ use crate::millis;
 use crate::peers::contestants::PEERS;
 use crate::peers::peer::{Text, Texts};
 use crate::peers::row::Measure::{Bytes, Millis, NanosEach};
-use crate::peers::row::{Measure, Round, Row, Sample, Target, count, each, timed, until_too_slow};
+use crate::peers::row::{
+    EDITS, Measure, Round, Row, Sample, Target, count, each, timed, until_too_slow,
+};
 use crate::peers::trace::{Edit, Sequential, sequential};
 use std::cell::{LazyCell, OnceCell};
 use std::rc::Rc;
@@ -191,7 +193,7 @@ impl Session {
         self.updates.get_or_init(|| {
             let mut text = self.texts.empty(1);
             let mut updates = Vec::with_capacity(self.edits().len());
-            until_too_slow(self.edits(), |edit| {
+            until_too_slow(self.edits(), EDITS, |edit| {
                 updates.push(text.edit_encoded(std::slice::from_ref(edit)));
             });
             updates
@@ -239,7 +241,7 @@ impl Session {
         let edits = self.edits();
         let mut updates = Vec::with_capacity(edits.len());
         self.nanos(1, |text| {
-            until_too_slow(edits, |edit| {
+            until_too_slow(edits, EDITS, |edit| {
                 updates.push(text.edit_encoded(std::slice::from_ref(edit)));
             })
         })
@@ -255,7 +257,7 @@ impl Session {
 
     fn remote_each(&self) -> Sample {
         let updates = self.updates();
-        self.nanos(2, |text| until_too_slow(updates, |update| text.apply(update)))
+        self.nanos(2, |text| until_too_slow(updates, EDITS, |update| text.apply(update)))
     }
 
     fn save(&self) -> Sample {
