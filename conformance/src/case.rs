@@ -115,6 +115,15 @@ pub fn run_case<H: Send + 'static>(case: &Case<H>, harness: H, seed: u64) -> Cas
     CaseReport { name: case.name, level: case.level, seed, outcome }
 }
 
+/// One test function, begun as whoever runs the suite wants it begun.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_test {
+    ({ $($head:tt)+ } $name:ident $body:block) => {
+        $($head)+ $name() $body
+    };
+}
+
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
