@@ -104,6 +104,29 @@ impl TextUndo {
     const fn inserted(first: u32) -> Self {
         Self(Step::Inserted(first))
     }
+
+    /// Whether this takes back the insertion of these later elements as well.
+    const fn covers(&self, later: Elements) -> bool {
+        matches!(self.0, Step::Inserted(first) if first <= later.first)
+    }
+
+    /// Whether this takes back the deletion of these elements as well, which came
+    /// right after what it was made for.
+    fn takes(&mut self, deleted: Elements) -> bool {
+        match &mut self.0 {
+            // They came after the state that this restores.
+            Step::Inserted(first) => *first <= deleted.first,
+            Step::Deleted(held) if held.first + held.len == deleted.first => {
+                held.len += deleted.len;
+                true
+            }
+            Step::Deleted(held) if deleted.first + deleted.len == held.first => {
+                *held = Elements { first: deleted.first, len: held.len + deleted.len };
+                true
+            }
+            Step::Deleted(_) => false,
+        }
+    }
 }
 
 impl Crdt for Text {
@@ -164,25 +187,32 @@ impl Text {
         at: Stamp,
         fx: &mut Effects<Self>,
     ) -> Result<(), CrdtError> {
-        let left = self.left_element(left, at)?;
-        let right = self.right_element(right, left, at)?;
         let count = text.count();
         if count == 0 {
             return Err(CrdtError::Invalid("an insertion of nothing"));
         }
-        text.with(|text| {
-            if self.scalars.bytes().checked_add(text.len()).is_none_or(|bytes| bytes > LIMIT) {
-                return Err(CrdtError::Limit("a text has at most 4 GiB"));
+        if text.bytes() > LIMIT - self.scalars.bytes() {
+            return Err(CrdtError::Limit("a text has at most 4 GiB"));
+        }
+        let goes_on = left == LeftOrigin::Back(1) && right == RightOrigin::Inherited;
+        let elements = match goes_on.then(|| self.seq.extend(at.dot, count)).flatten() {
+            Some(elements) => elements,
+            None => {
+                let left = self.left_element(left, at)?;
+                let right = self.right_element(right, left, at)?;
+                self.seq.insert(at.dot, count, left, right).map_err(refused)?
             }
-            let elements = self.seq.insert(at.dot, count, left, right).map_err(refused)?;
-            self.scalars.push(text, count);
-            fx.undo(|| TextUndo::inserted(elements.first));
-            fx.event(|| TextEvent::Inserted {
-                index: self.seq.index(elements.first) as usize,
-                text: text.to_owned(),
-            });
-            Ok(())
-        })
+        };
+        match text.scalar() {
+            Some(scalar) => self.scalars.push_scalar(scalar),
+            None => text.with(|text| self.scalars.push(text, count)),
+        }
+        fx.undo_onto(|last| last.covers(elements), || TextUndo::inserted(elements.first));
+        fx.event(|| TextEvent::Inserted {
+            index: self.seq.index(elements.first) as usize,
+            text: text.with(str::to_owned),
+        });
+        Ok(())
     }
 
     fn left_element(&self, left: LeftOrigin, at: Stamp) -> Result<u32, CrdtError> {
@@ -262,7 +292,7 @@ impl Text {
     /// Deletes what of these elements is alive.
     fn delete(&mut self, elements: Elements, fx: &mut Effects<Self>) {
         self.seq.mark(elements, true, |changed, index| {
-            fx.undo(|| TextUndo(Step::Deleted(changed)));
+            fx.undo_onto(|last| last.takes(changed), || TextUndo(Step::Deleted(changed)));
             fx.event(|| TextEvent::Deleted { index: index() as usize, len: changed.len as usize });
         });
     }

@@ -19,6 +19,8 @@ pub(crate) struct Identity {
     recent: u32,
     spans: Vec<Span>,
     len: u32,
+    /// The dot after that of the latest element.
+    next: Dot,
 }
 
 #[derive(Clone)]
@@ -68,9 +70,37 @@ impl Identity {
         self.len
     }
 
+    /// Whether this is the dot after that of the latest element.
+    #[inline]
+    pub(crate) fn is_next(&self, dot: Dot) -> bool {
+        dot == self.next
+    }
+
+    /// Adds elements whose dots go on where the latest one's ended. `None` unless
+    /// that is so and they can be added.
+    #[inline]
+    pub(crate) fn extend(&mut self, dot: Dot, len: u32) -> Option<u32> {
+        let first = self.len;
+        let author = self.authors.get_mut(self.recent as usize)?;
+        let last = author.stretches.last_mut()?;
+        let goes_on = dot == self.next && last.end() == dot.seq && last.first + last.len == first;
+        let end = dot.seq.checked_add(u64::from(len))?;
+        if !goes_on || author.replica != dot.replica || len > MAX_ELEMENTS - first {
+            return None;
+        }
+        // The element before belongs to this stretch, so the last span goes on too.
+        last.len += len;
+        self.len += len;
+        self.next.seq = end;
+        Some(first)
+    }
+
     /// Adds elements with consecutive dots and returns the handle of the first.
     /// `len` is at least 1. O(1) for dots later than all before of their replica.
     pub(crate) fn add(&mut self, dot: Dot, len: u32) -> Result<u32, Refusal> {
+        if let Some(first) = self.extend(dot, len) {
+            return Ok(first);
+        }
         let end = dot.seq.checked_add(u64::from(len)).ok_or(Refusal::Overflow)?;
         let first = self.len;
         if len > MAX_ELEMENTS - first {
@@ -81,12 +111,6 @@ impl Identity {
             return Err(Refusal::Full);
         };
         match author.stretches.last_mut() {
-            Some(last) if last.end() == dot.seq && last.first + last.len == first => {
-                last.len += len;
-                self.len += len;
-                // The handle before belongs to this stretch, so the last span continues too.
-                return Ok(first);
-            }
             Some(last) if last.end() > dot.seq => {
                 let place = author.stretches.partition_point(|held| held.seq < dot.seq);
                 let before = place.checked_sub(1).and_then(|before| author.stretches.get(before));
@@ -102,6 +126,7 @@ impl Identity {
         }
         self.spans.push(Span { first, author: number, seq: dot.seq });
         self.len += len;
+        self.next = Dot { seq: end, ..dot };
         Ok(first)
     }
 
@@ -120,6 +145,7 @@ impl Identity {
             }
             identity.len += len;
         }
+        identity.settle();
         for author in &mut identity.authors {
             author.stretches.sort_unstable_by_key(|held| held.seq);
             let apart = |a: &Stretch, b: &Stretch| a.end() <= b.seq;
@@ -151,6 +177,18 @@ impl Identity {
             }
             self.len = span.first + keep;
         }
+        self.settle();
+    }
+
+    /// Finds the dot after that of the latest element anew.
+    fn settle(&mut self) {
+        self.next = match self.len.checked_sub(1) {
+            Some(last) => {
+                let dot = self.dot(last);
+                Dot { seq: dot.seq + 1, ..dot }
+            }
+            None => Dot::default(),
+        };
     }
 
     /// The dot of an element, which must be one. O(log spans).
@@ -160,7 +198,19 @@ impl Identity {
 
     /// The dot of an element, and how many handles from it on have consecutive
     /// dots.
+    #[inline]
     pub(crate) fn stretch_at(&self, element: u32) -> (Dot, u32) {
+        if let Some(span) = self.spans.last()
+            && span.first <= element
+        {
+            let seq = span.seq + u64::from(element - span.first);
+            let dot = Dot { replica: self.replica(span.author), seq };
+            return (dot, self.len.saturating_sub(element));
+        }
+        self.earlier_stretch_at(element)
+    }
+
+    fn earlier_stretch_at(&self, element: u32) -> (Dot, u32) {
         let place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
         let Some(span) = self.spans.get(place) else { return (Dot::default(), 1) };
         let end = self.spans.get(place + 1).map_or(self.len, |next| next.first);
@@ -178,8 +228,13 @@ impl Identity {
     /// handles and dots.
     pub(crate) fn find_run(&self, dot: Dot) -> Option<(u32, u32)> {
         let author = self.authors.get(self.number(dot.replica)? as usize)?;
-        let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
-        let stretch = author.stretches.get(place)?;
+        let stretch = match author.stretches.last() {
+            Some(last) if last.seq <= dot.seq => last,
+            _ => {
+                let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
+                author.stretches.get(place)?
+            }
+        };
         let offset = u32::try_from(dot.seq - stretch.seq).ok()?;
         let left = stretch.len.checked_sub(offset).filter(|left| *left > 0)?;
         Some((stretch.first + offset, left))

@@ -68,6 +68,16 @@ impl Seq {
         self.tree.runs_from(spot).filter(|run| !run.is_dead())
     }
 
+    /// The first of `count` visible elements from the `index`-th on, if they are
+    /// all in one run. O(log n), O(1) near the latest edit.
+    #[inline]
+    pub(crate) fn living_run(&self, index: u32, count: u32) -> Option<u32> {
+        self.tree.living_in_tip(index, count).or_else(|| {
+            let run = self.living_from(index).next()?;
+            (run.len() >= count).then_some(run.first())
+        })
+    }
+
     /// The runs after an element, or all of them for [`NONE`].
     pub(crate) fn runs_after(&self, element: u32) -> impl Iterator<Item = Run> + '_ {
         self.tree.runs_from(self.tree.after(element))
@@ -155,6 +165,25 @@ impl Seq {
         let elements = self.add(dot, len)?;
         self.tree.insert(spot, Run::new(elements.first, len, left, right));
         Ok(elements)
+    }
+
+    /// Whether an insertion at visible position `index` with this dot goes on
+    /// where the latest one ended, with that one's last element and right origin
+    /// as its origins, and nobody else inserted there. O(1).
+    #[inline]
+    pub(crate) fn goes_on(&self, index: u32, dot: Dot) -> bool {
+        self.identity.is_next(dot) && self.tree.open_end(self.elements()) == Some(index)
+    }
+
+    /// [`Seq::insert`] of elements that go on where the latest insertion ended,
+    /// with that one's last element and right origin as their origins. `None`, and
+    /// nothing changes, unless nobody else inserted there. O(1).
+    #[inline]
+    pub(crate) fn extend(&mut self, dot: Dot, len: u32) -> Option<Elements> {
+        self.tree.open_end(self.elements())?;
+        let first = self.identity.extend(dot, len)?;
+        self.tree.extend(len);
+        Some(Elements { first, len })
     }
 
     /// Adds elements that have no place yet: [`Seq::put`] gives them one.

@@ -66,6 +66,11 @@ impl Places {
         }
     }
 
+    /// Puts the elements up to before `end` where the last one is.
+    pub(crate) const fn extend(&mut self, end: u32) {
+        self.end = end;
+    }
+
     /// Forgets the elements from `first` on.
     pub(crate) fn truncate(&mut self, first: u32) {
         self.end = self.end.min(first);

@@ -16,8 +16,8 @@ pub trait TextMut: Author<Text> {
     /// [`EditError::OutOfRange`] past the end, [`EditError::Refused`] if a limit
     /// is reached.
     fn insert(&mut self, index: usize, text: &str) -> Result<(), EditError> {
-        let next = self.next();
-        match self.current().insertion(index, text, next)? {
+        let (current, next) = self.current_and_next();
+        match current.insertion(index, text, next)? {
             Some(op) => Ok(self.author(op)?),
             None => Ok(()),
         }
@@ -32,8 +32,8 @@ pub trait TextMut: Author<Text> {
     where
         Self: Sized,
     {
-        let next = self.next();
-        match self.current().deletion(range, next)? {
+        let (current, next) = self.current_and_next();
+        match current.deletion(range, next)? {
             Some(op) => Ok(self.author(op)?),
             None => Ok(()),
         }
@@ -71,6 +71,10 @@ impl Text {
         let place = place.ok_or(EditError::OutOfRange { index, len })?;
         if text.is_empty() {
             return Ok(None);
+        }
+        if next.is_some_and(|next| self.seq.goes_on(place, next)) {
+            let (left, right) = (LeftOrigin::Back(1), RightOrigin::Inherited);
+            return Ok(Some(TextOp::Insert { left, right, text: Typed::from(text) }));
         }
         let Origins { left, right, inherited } = self.seq.origins(place);
         let before = (left != NONE).then(|| self.seq.dot(left));
@@ -111,8 +115,8 @@ impl Text {
             return Ok(None);
         }
         // Most deletions are of characters that were typed in one go.
-        if let Some(run) = self.seq.living_from(start).next().filter(|run| run.len() >= count) {
-            let (dot, len) = self.seq.stretch_at(run.first());
+        if let Some(first) = self.seq.living_run(start, count) {
+            let (dot, len) = self.seq.stretch_at(first);
             if len >= count {
                 return Ok(Some(delete_op(&[(dot, u64::from(count))], next)));
             }

@@ -39,6 +39,18 @@ impl Scalars {
         self.len += count;
     }
 
+    /// Adds an element.
+    #[inline]
+    pub(super) fn push_scalar(&mut self, scalar: char) {
+        if self.marks.is_empty() && scalar.is_ascii() {
+            self.text.push(scalar);
+            self.scalars += 1;
+            self.len += 1;
+        } else {
+            self.push(scalar.encode_utf8(&mut [0; 4]), 1);
+        }
+    }
+
     /// Adds elements without a scalar.
     pub(super) fn skip(&mut self, count: u32) {
         self.len += count;

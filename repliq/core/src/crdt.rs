@@ -146,6 +146,21 @@ impl<C: Crdt> Effects<C> {
         }
     }
 
+    /// As [`Effects::undo`], for a step that may be undone together with the one
+    /// before it, if that was kept last: `onto` says whether it could make the
+    /// undo of that step restore the state before it for this step as well.
+    pub fn undo_onto(
+        &mut self,
+        onto: impl FnOnce(&mut C::Undo) -> bool,
+        undo: impl FnOnce() -> C::Undo,
+    ) {
+        if let Some(undos) = &mut self.undos
+            && !undos.last_mut().is_some_and(onto)
+        {
+            undos.push(undo());
+        }
+    }
+
     /// Whether undos are kept: lets a type skip a clone that only an undo needs.
     #[must_use]
     pub const fn wants_undo(&self) -> bool {
