@@ -140,10 +140,10 @@ impl Crdt for Text {
     }
 
     fn apply(&mut self, op: TextOp, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
-        match op {
-            TextOp::Insert { left, right, text } => self.apply_insert(left, right, &text, at, fx),
-            TextOp::Delete(stretch) => self.apply_delete(&[stretch], at, fx),
-            TextOp::DeleteEach(stretches) => self.apply_delete(&stretches, at, fx),
+        match &op {
+            TextOp::Insert { left, right, text } => self.apply_insert(left, right, text, at, fx),
+            TextOp::Delete(stretch) => self.apply_delete(std::slice::from_ref(stretch), at, fx),
+            TextOp::DeleteEach(stretches) => self.apply_delete(stretches, at, fx),
         }
     }
 
@@ -181,8 +181,8 @@ impl Text {
 
     fn apply_insert(
         &mut self,
-        left: LeftOrigin,
-        right: RightOrigin,
+        left: &LeftOrigin,
+        right: &RightOrigin,
         text: &Typed,
         at: Stamp,
         fx: &mut Effects<Self>,
@@ -194,14 +194,13 @@ impl Text {
         if text.bytes() > LIMIT - self.scalars.bytes() {
             return Err(CrdtError::Limit("a text has at most 4 GiB"));
         }
-        let goes_on = left == LeftOrigin::Back(1) && right == RightOrigin::Inherited;
-        let elements = match goes_on.then(|| self.seq.extend(at.dot, count)).flatten() {
+        let elements = match (left, right) {
+            (LeftOrigin::Back(1), RightOrigin::Inherited) => self.seq.extend(at.dot, count),
+            _ => None,
+        };
+        let elements = match elements {
             Some(elements) => elements,
-            None => {
-                let left = self.left_element(left, at)?;
-                let right = self.right_element(right, left, at)?;
-                self.seq.insert(at.dot, count, left, right).map_err(refused)?
-            }
+            None => self.insert_between(*left, *right, at, count)?,
         };
         match text.scalar() {
             Some(scalar) => self.scalars.push_scalar(scalar),
@@ -213,6 +212,18 @@ impl Text {
             text: text.with(str::to_owned),
         });
         Ok(())
+    }
+
+    fn insert_between(
+        &mut self,
+        left: LeftOrigin,
+        right: RightOrigin,
+        at: Stamp,
+        count: u32,
+    ) -> Result<Elements, CrdtError> {
+        let left = self.left_element(left, at)?;
+        let right = self.right_element(right, left, at)?;
+        self.seq.insert(at.dot, count, left, right).map_err(refused)
     }
 
     fn left_element(&self, left: LeftOrigin, at: Stamp) -> Result<u32, CrdtError> {

@@ -4,6 +4,7 @@
 //! entries however long it is. It never knows where an element stands.
 
 use crate::hash::Seeded;
+use crate::seq::guess::Guess;
 use crate::seq::run::MAX_ELEMENTS;
 use hashbrown::HashMap;
 use repliq_core::{Dot, ReplicaId};
@@ -19,14 +20,16 @@ pub(crate) struct Identity {
     recent: u32,
     spans: Vec<Span>,
     len: u32,
-    /// The dot after that of the latest element.
-    next: Dot,
+    /// The span that was looked up last.
+    guess: Guess,
 }
 
 #[derive(Clone)]
 struct Author {
     replica: ReplicaId,
     stretches: Vec<Stretch>,
+    /// The stretch that was looked up last.
+    guess: Guess,
 }
 
 /// Elements with consecutive handles and sequence numbers, by handle.
@@ -70,12 +73,6 @@ impl Identity {
         self.len
     }
 
-    /// Whether this is the dot after that of the latest element.
-    #[inline]
-    pub(crate) fn is_next(&self, dot: Dot) -> bool {
-        dot == self.next
-    }
-
     /// Adds elements whose dots go on where the latest one's ended. `None` unless
     /// that is so and they can be added.
     #[inline]
@@ -83,15 +80,14 @@ impl Identity {
         let first = self.len;
         let author = self.authors.get_mut(self.recent as usize)?;
         let last = author.stretches.last_mut()?;
-        let goes_on = dot == self.next && last.end() == dot.seq && last.first + last.len == first;
-        let end = dot.seq.checked_add(u64::from(len))?;
+        let goes_on = last.end() == dot.seq && last.first + last.len == first;
+        dot.seq.checked_add(u64::from(len))?;
         if !goes_on || author.replica != dot.replica || len > MAX_ELEMENTS - first {
             return None;
         }
         // The element before belongs to this stretch, so the last span goes on too.
         last.len += len;
         self.len += len;
-        self.next.seq = end;
         Some(first)
     }
 
@@ -126,7 +122,6 @@ impl Identity {
         }
         self.spans.push(Span { first, author: number, seq: dot.seq });
         self.len += len;
-        self.next = Dot { seq: end, ..dot };
         Ok(first)
     }
 
@@ -145,7 +140,6 @@ impl Identity {
             }
             identity.len += len;
         }
-        identity.settle();
         for author in &mut identity.authors {
             author.stretches.sort_unstable_by_key(|held| held.seq);
             let apart = |a: &Stretch, b: &Stretch| a.end() <= b.seq;
@@ -177,18 +171,6 @@ impl Identity {
             }
             self.len = span.first + keep;
         }
-        self.settle();
-    }
-
-    /// Finds the dot after that of the latest element anew.
-    fn settle(&mut self) {
-        self.next = match self.len.checked_sub(1) {
-            Some(last) => {
-                let dot = self.dot(last);
-                Dot { seq: dot.seq + 1, ..dot }
-            }
-            None => Dot::default(),
-        };
     }
 
     /// The dot of an element, which must be one. O(log spans).
@@ -211,9 +193,16 @@ impl Identity {
     }
 
     fn earlier_stretch_at(&self, element: u32) -> (Dot, u32) {
-        let place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
+        let end_of = |place: usize| self.spans.get(place + 1).map_or(self.len, |next| next.first);
+        let guess = self.guess.get();
+        let mut place = guess;
+        let mut end = end_of(guess);
+        if element >= end || self.spans.get(guess).is_none_or(|span| element < span.first) {
+            place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
+            end = end_of(place);
+            self.guess.set(place);
+        }
         let Some(span) = self.spans.get(place) else { return (Dot::default(), 1) };
-        let end = self.spans.get(place + 1).map_or(self.len, |next| next.first);
         let replica = self.replica(span.author);
         let seq = span.seq + u64::from(element - span.first);
         (Dot { replica, seq }, end.saturating_sub(element))
@@ -228,10 +217,12 @@ impl Identity {
     /// handles and dots.
     pub(crate) fn find_run(&self, dot: Dot) -> Option<(u32, u32)> {
         let author = self.authors.get(self.number(dot.replica)? as usize)?;
-        let stretch = match author.stretches.last() {
-            Some(last) if last.seq <= dot.seq => last,
+        let stretch = match (author.stretches.last(), author.stretches.get(author.guess.get())) {
+            (Some(last), _) if last.seq <= dot.seq => last,
+            (_, Some(guess)) if guess.seq <= dot.seq && dot.seq < guess.end() => guess,
             _ => {
                 let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
+                author.guess.set(place);
                 author.stretches.get(place)?
             }
         };
@@ -264,7 +255,7 @@ impl Identity {
         let number = self.number(replica).unwrap_or_else(|| {
             // Every author has an element, so there are fewer than 2^31.
             let number = u32::try_from(self.authors.len()).unwrap_or(u32::MAX);
-            self.authors.push(Author { replica, stretches: Vec::new() });
+            self.authors.push(Author { replica, stretches: Vec::new(), guess: Guess::default() });
             self.numbers.insert(replica, number);
             number
         });

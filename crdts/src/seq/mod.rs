@@ -7,6 +7,7 @@
 //! knows what an element is: whoever uses it keeps that by the element's handle,
 //! a number counted from 0 in the order of arrival.
 
+mod guess;
 mod identity;
 mod order;
 mod places;
@@ -28,6 +29,18 @@ use tree::Tree;
 pub(crate) struct Seq {
     tree: Tree,
     identity: Identity,
+    open: Option<Open>,
+}
+
+/// Where the latest insertion ended, while nothing else has changed since and
+/// nothing is between its last element and their right origin: the next one
+/// mostly goes on there.
+#[derive(Clone, Copy)]
+struct Open {
+    /// The dot after that of its last element.
+    dot: Dot,
+    /// How many visible elements stand before its end.
+    index: u32,
 }
 
 /// Elements with consecutive handles.
@@ -164,30 +177,38 @@ impl Seq {
         };
         let elements = self.add(dot, len)?;
         self.tree.insert(spot, Run::new(elements.first, len, left, right));
+        self.open = self.tree.open_end(self.elements()).map(|index| Open {
+            // That it does not overflow has been checked.
+            dot: Dot { seq: dot.seq + u64::from(len), ..dot },
+            index,
+        });
         Ok(elements)
     }
 
     /// Whether an insertion at visible position `index` with this dot goes on
     /// where the latest one ended, with that one's last element and right origin
-    /// as its origins, and nobody else inserted there. O(1).
+    /// as its origins. O(1).
     #[inline]
     pub(crate) fn goes_on(&self, index: u32, dot: Dot) -> bool {
-        self.identity.is_next(dot) && self.tree.open_end(self.elements()) == Some(index)
+        self.open.is_some_and(|open| open.index == index && open.dot == dot)
     }
 
     /// [`Seq::insert`] of elements that go on where the latest insertion ended,
     /// with that one's last element and right origin as their origins. `None`, and
-    /// nothing changes, unless nobody else inserted there. O(1).
+    /// nothing changes, if something else has changed since. O(1).
     #[inline]
     pub(crate) fn extend(&mut self, dot: Dot, len: u32) -> Option<Elements> {
-        self.tree.open_end(self.elements())?;
+        let open = self.open.as_mut().filter(|open| open.dot == dot)?;
         let first = self.identity.extend(dot, len)?;
         self.tree.extend(len);
+        open.dot.seq += u64::from(len);
+        open.index += len;
         Some(Elements { first, len })
     }
 
     /// Adds elements that have no place yet: [`Seq::put`] gives them one.
     pub(crate) fn add(&mut self, dot: Dot, len: u32) -> Result<Elements, Refusal> {
+        self.open = None;
         let first = self.identity.add(dot, len)?;
         Ok(Elements { first, len })
     }
@@ -198,6 +219,7 @@ impl Seq {
         let new = Newcomer { dot, left, right };
         let spot = self.place_between(new).unwrap_or_else(|| self.place_among(new));
         let run = Run::new(elements.first, elements.len, left, right).with_dead(dead);
+        self.open = None;
         self.tree.insert(spot, run);
     }
 
@@ -213,6 +235,7 @@ impl Seq {
         dead: bool,
         mut changes: impl FnMut(Elements, &dyn Fn() -> u32),
     ) {
+        self.open = None;
         self.tree.mark(elements.first, elements.len, dead, |tree, spot, first, len| {
             changes(Elements { first, len }, &|| tree.index(spot));
         });
@@ -220,6 +243,7 @@ impl Seq {
 
     /// Takes out the elements from `first` on, physically.
     pub(crate) fn truncate(&mut self, first: u32) {
+        self.open = None;
         self.tree.truncate(first);
         self.identity.truncate(first);
     }

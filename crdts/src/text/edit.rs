@@ -17,6 +17,10 @@ pub trait TextMut: Author<Text> {
     /// is reached.
     fn insert(&mut self, index: usize, text: &str) -> Result<(), EditError> {
         let (current, next) = self.current_and_next();
+        if current.goes_on(index, text, next) {
+            let (left, right) = (LeftOrigin::Back(1), RightOrigin::Inherited);
+            return Ok(self.author(TextOp::Insert { left, right, text: Typed::from(text) })?);
+        }
         match current.insertion(index, text, next)? {
             Some(op) => Ok(self.author(op)?),
             None => Ok(()),
@@ -60,6 +64,14 @@ pub trait TextMut: Author<Text> {
 impl<A: Author<Text> + ?Sized> TextMut for A {}
 
 impl Text {
+    /// Whether text is inserted where the latest insertion ended, by the same
+    /// author and with nothing between: most insertions are.
+    #[inline]
+    fn goes_on(&self, index: usize, text: &str, next: Option<Dot>) -> bool {
+        let place = u32::try_from(index).unwrap_or(u32::MAX);
+        !text.is_empty() && next.is_some_and(|next| self.seq.goes_on(place, next))
+    }
+
     fn insertion(
         &self,
         index: usize,
@@ -71,10 +83,6 @@ impl Text {
         let place = place.ok_or(EditError::OutOfRange { index, len })?;
         if text.is_empty() {
             return Ok(None);
-        }
-        if next.is_some_and(|next| self.seq.goes_on(place, next)) {
-            let (left, right) = (LeftOrigin::Back(1), RightOrigin::Inherited);
-            return Ok(Some(TextOp::Insert { left, right, text: Typed::from(text) }));
         }
         let Origins { left, right, inherited } = self.seq.origins(place);
         let before = (left != NONE).then(|| self.seq.dot(left));

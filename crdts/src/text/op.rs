@@ -178,7 +178,11 @@ impl From<char> for Typed {
 }
 
 impl From<&str> for Typed {
+    #[inline]
     fn from(text: &str) -> Self {
+        if let [byte @ 0..=0x7f] = text.as_bytes() {
+            return Self(Form::Scalar(char::from(*byte)));
+        }
         let mut scalars = text.chars();
         match (scalars.next(), scalars.as_str()) {
             (Some(scalar), "") => Self(Form::Scalar(scalar)),

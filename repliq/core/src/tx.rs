@@ -264,6 +264,7 @@ impl<'a, C: Crdt, L: TransactionLog<C>> Transaction<'a, C, L> {
         }
     }
 
+    #[inline]
     fn try_push(&mut self, op: C::Op) -> Result<(), CrdtError> {
         let slots = C::slots(&op);
         let seq = match self.next.seq.checked_add(slots) {

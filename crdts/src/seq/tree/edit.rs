@@ -9,7 +9,6 @@ impl Tree {
     /// edit, if elements that go on there can be joined to it: it is alive, ends
     /// with the element before `first`, and nothing is between it and its right
     /// origin.
-    #[inline]
     pub(crate) fn open_end(&self, first: u32) -> Option<u32> {
         let Tip { leaf: number, run: slot, start } = self.tip;
         let leaf = self.leaves.get(number as usize)?;
@@ -25,8 +24,8 @@ impl Tree {
         (next == run.right()).then(|| start + run.len())
     }
 
-    /// Joins `len` more elements to the run of the latest edit, which
-    /// [`Tree::open_end`] has said can be done.
+    /// Joins `len` more elements to the run of the latest edit. Nothing must have
+    /// changed since [`Tree::open_end`] said that it can be done.
     #[inline]
     pub(crate) fn extend(&mut self, len: u32) {
         let Tip { leaf, run, .. } = self.tip;
@@ -92,7 +91,10 @@ impl Tree {
                 let marked = run.part(spot.offset, spot.offset + count).with_dead(dead);
                 if self.moves_over(spot, run, marked) {
                     self.count(marked.visible(), run.visible().min(count));
-                    self.touch(spot.leaf, spot.run);
+                    // What died at an end of the run of the latest edit was not before it.
+                    if !(dead && (self.tip.leaf, self.tip.run) == (spot.leaf, spot.run)) {
+                        self.touch(spot.leaf, spot.run);
+                    }
                 } else {
                     self.splice(spot, count, Some(marked));
                 }
