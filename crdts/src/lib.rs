@@ -10,6 +10,7 @@
 //! | [`GCounter`], [`PnCounter`] | every addition counts |
 //! | [`OrSet`] | an addition wins over a removal that had not seen it |
 //! | [`CrdtMap`] | children merge as their type says; an edit wins over a removal |
+//! | [`List`] | both insertions stay; an element that two move is moved once; a deletion is final |
 //! | [`Text`] | both insertions stay, each as a whole; what was inserted into a deleted part stays |
 //!
 //! This crate knows only `repliq-core`. It has no clock, no identity and no I/O:
@@ -56,6 +57,7 @@ pub mod crdt_map;
 mod dots;
 mod hash;
 mod keyed;
+pub mod list;
 mod lww;
 pub mod map;
 pub mod mv_register;
@@ -73,6 +75,7 @@ pub use counter::{
     PnCounterMut, PnCounterOp, PnCounterUndo,
 };
 pub use crdt_map::{CrdtMap, CrdtMapEvent, CrdtMapMut, CrdtMapOp, CrdtMapUndo};
+pub use list::{List, ListEvent, ListMut, ListOp, ListUndo};
 pub use map::{LwwMap, LwwMapMut, MapEvent, MapOp, MapUndo};
 pub use mv_register::{MvRegister, MvRegisterEvent, MvRegisterMut, MvRegisterOp, MvRegisterUndo};
 pub use or_set::{OrSet, OrSetEvent, OrSetMut, OrSetOp, OrSetUndo};

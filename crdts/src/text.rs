@@ -45,7 +45,7 @@
 
 mod edit;
 mod join;
-mod op;
+pub(crate) mod op;
 mod read;
 mod reauthor;
 mod saved;

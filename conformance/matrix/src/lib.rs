@@ -12,8 +12,8 @@ mod types;
 pub use parts::{MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, Store, WebSocketNet};
 pub use scenarios::{bootstrap, partition_heals};
 pub use types::{
-    SyncedCrdtMap, SyncedGCounter, SyncedMap, SyncedMvRegister, SyncedOrSet, SyncedPnCounter,
-    SyncedRegister, SyncedSet, SyncedText, Type,
+    SyncedCrdtMap, SyncedGCounter, SyncedList, SyncedMap, SyncedMvRegister, SyncedOrSet,
+    SyncedPnCounter, SyncedRegister, SyncedSet, SyncedText, Type,
 };
 
 /// Calls `$with!(name: Part, ...)` with every backend.
@@ -45,7 +45,8 @@ macro_rules! types {
             pn_counter: $crate::SyncedPnCounter,
             or_set: $crate::SyncedOrSet,
             crdt_map: $crate::SyncedCrdtMap,
-            text: $crate::SyncedText
+            text: $crate::SyncedText,
+            list: $crate::SyncedList
         }
     };
 }

@@ -174,3 +174,26 @@ impl Type for SyncedText {
         vec![text.to_string()]
     }
 }
+
+/// [`List`].
+pub struct SyncedList;
+
+impl Type for SyncedList {
+    type Crdt = List<String>;
+
+    fn edit(list: &mut Tx<'_, Self::Crdt>, who: &str, n: usize) {
+        // The middle of the list is inside of it, so no edit can fail.
+        let middle = list.len() / 2;
+        let _ = list.insert(middle, format!("{who} {n}"));
+        let _ = match n % 4 {
+            1 => list.move_to(0, middle),
+            2 => list.set(middle, format!("set {who} {n}")),
+            3 => list.delete(middle..=middle),
+            _ => Ok(()),
+        };
+    }
+
+    fn view(list: &Self::Crdt) -> Vec<String> {
+        list.iter().cloned().collect()
+    }
+}

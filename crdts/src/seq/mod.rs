@@ -7,11 +7,13 @@
 //! knows what an element is: whoever uses it keeps that by the element's handle,
 //! a number counted from 0 in the order of arrival.
 
+mod absorb;
 mod guess;
 mod identity;
 mod order;
 mod places;
 mod run;
+mod said;
 mod saved;
 mod tree;
 

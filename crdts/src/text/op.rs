@@ -93,20 +93,20 @@ impl TextOp {
 }
 
 impl LeftOrigin {
-    pub(super) fn of(dot: Dot, next: Option<Dot>) -> Self {
+    pub(crate) fn of(dot: Dot, next: Option<Dot>) -> Self {
         back(dot, next).map_or(Self::At(dot), Self::Back)
     }
 }
 
 impl RightOrigin {
-    pub(super) fn of(dot: Dot, next: Option<Dot>) -> Self {
+    pub(crate) fn of(dot: Dot, next: Option<Dot>) -> Self {
         back(dot, next).map_or(Self::At(dot), Self::Back)
     }
 }
 
 impl Target {
     /// `before` is the target of the stretch before, by its dot.
-    pub(super) fn of(dot: Dot, next: Option<Dot>, before: Option<Dot>) -> Self {
+    pub(crate) fn of(dot: Dot, next: Option<Dot>, before: Option<Dot>) -> Self {
         if let Some(slots) = back(dot, next) {
             return Self::Back(slots);
         }
@@ -116,7 +116,7 @@ impl Target {
         }
     }
 
-    pub(super) fn dot(self, at: Stamp, before: Option<Dot>) -> Option<Dot> {
+    pub(crate) fn dot(self, at: Stamp, before: Option<Dot>) -> Option<Dot> {
         match self {
             Self::Back(slots) => own(at, slots),
             Self::At(dot) => Some(dot),
@@ -132,7 +132,7 @@ fn back(dot: Dot, next: Option<Dot>) -> Option<u64> {
 }
 
 /// The author's own dot so many slots before the op.
-pub(super) fn own(at: Stamp, slots: u64) -> Option<Dot> {
+pub(crate) fn own(at: Stamp, slots: u64) -> Option<Dot> {
     at.dot.seq.checked_sub(slots).map(|seq| Dot { seq, ..at.dot })
 }
 

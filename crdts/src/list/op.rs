@@ -1,0 +1,48 @@
+//! What is said about a list: the ops that are logged and sent.
+
+use crate::text::{LeftOrigin, RightOrigin, Stretch, Target};
+use serde::{Deserialize, Serialize};
+
+/// An intent on a [`List`](crate::List). It names elements by the dots they were
+/// inserted with: the `n`-th value of an insertion has the `n`-th slot of its op,
+/// counted from 0.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ListOp<T> {
+    /// Inserts elements between two places. It takes a slot a value.
+    Insert {
+        /// The place before.
+        left: LeftOrigin,
+        /// The place after.
+        right: RightOrigin,
+        /// The values, at least one.
+        values: Vec<T>,
+    },
+    /// Gives an element another value. It takes one slot.
+    Set {
+        /// The element.
+        element: Target,
+        /// Its value from now on.
+        value: T,
+    },
+    /// Gives an element another place. It takes one slot, whose dot is that of
+    /// the new place.
+    Move {
+        /// The element.
+        element: Target,
+        /// The place before the new one.
+        left: LeftOrigin,
+        /// The place after the new one.
+        right: RightOrigin,
+    },
+    /// Deletes elements. It takes one slot.
+    Delete(Vec<Stretch>),
+}
+
+impl<T> ListOp<T> {
+    pub(super) fn slots(&self) -> u64 {
+        match self {
+            Self::Insert { values, .. } => values.len().max(1) as u64,
+            Self::Set { .. } | Self::Move { .. } | Self::Delete(_) => 1,
+        }
+    }
+}
