@@ -58,17 +58,40 @@ pub use read::{Anchor, Side};
 use crate::seq::{Elements, MAX_ELEMENTS, NONE, Refusal, Seq};
 use op::own;
 use repliq_core::{Crdt, CrdtError, Dot, Effects, ReplicaId, Stamp, Standalone, Tx, Version};
+use saved::Asleep;
 use scalars::Scalars;
+use std::sync::OnceLock;
 
 /// A text that several people edit at once; see the [module](self) for what that
 /// means under concurrency.
 ///
 /// It holds at most 2^31 - 1 characters and 4 GiB of UTF-8, deleted ones
 /// included.
-#[derive(Clone, Default)]
+///
+/// Loaded as a bare value, which is for reading, it puts off its history until
+/// that is asked for: of a damaged history it can then be read, and refuses every
+/// edit. (Loaded to go on with, or by a replica, it is checked at once.)
+#[derive(Clone)]
 pub struct Text {
+    /// `None` inside is a history that does not read.
+    history: OnceLock<Option<History>>,
+    /// What the history is still to be read from; it says what a reader sees.
+    asleep: Option<Box<Asleep>>,
+}
+
+/// Every character that ever was.
+#[derive(Clone, Default)]
+struct History {
     seq: Seq,
     scalars: Scalars,
+}
+
+const DAMAGED: CrdtError = CrdtError::Invalid("the history of the text is damaged");
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { history: OnceLock::from(Some(History::default())), asleep: None }
+    }
 }
 
 /// A visible change of a [`Text`], by positions as they are when it happens.
@@ -140,24 +163,29 @@ impl Crdt for Text {
     }
 
     fn apply(&mut self, op: TextOp, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
+        let history = self.history_mut()?;
         match &op {
-            TextOp::Insert { left, right, text } => self.apply_insert(left, right, text, at, fx),
-            TextOp::Delete(stretch) => self.apply_delete(std::slice::from_ref(stretch), at, fx),
-            TextOp::DeleteEach(stretches) => self.apply_delete(stretches, at, fx),
+            TextOp::Insert { left, right, text } => history.apply_insert(left, right, text, at, fx),
+            TextOp::Delete(stretch) => history.apply_delete(std::slice::from_ref(stretch), at, fx),
+            TextOp::DeleteEach(stretches) => history.apply_delete(stretches, at, fx),
         }
     }
 
     fn join(&mut self, _mine: &Version, other: Self, _theirs: &Version, fx: &mut Effects<Self>) {
-        self.take_over(&other, fx);
+        // A history that does not read has nothing to say, and nothing is added to it.
+        if let (Ok(history), Ok(other)) = (self.history_mut(), other.history()) {
+            history.take_over(other, fx);
+        }
     }
 
     fn rollback(&mut self, undo: TextUndo) {
+        let Ok(history) = self.history_mut() else { return };
         match undo.0 {
             Step::Inserted(first) => {
-                self.seq.truncate(first);
-                self.scalars.truncate(first);
+                history.seq.truncate(first);
+                history.scalars.truncate(first);
             }
-            Step::Deleted(elements) => self.seq.mark(elements, false, |_, _| {}),
+            Step::Deleted(elements) => history.seq.mark(elements, false, |_, _| {}),
         }
     }
 
@@ -179,13 +207,32 @@ impl Text {
         Standalone::new(replica)
     }
 
+    /// The history, read at the first call.
+    #[inline]
+    fn history(&self) -> Result<&History, CrdtError> {
+        let history = self.history.get_or_init(|| self.asleep.as_ref()?.wake().ok());
+        history.as_ref().ok_or(DAMAGED)
+    }
+
+    /// The history, to change it.
+    #[inline]
+    fn history_mut(&mut self) -> Result<&mut History, CrdtError> {
+        if self.asleep.is_some() {
+            self.history()?;
+            self.asleep = None;
+        }
+        self.history.get_mut().and_then(Option::as_mut).ok_or(DAMAGED)
+    }
+}
+
+impl History {
     fn apply_insert(
         &mut self,
         left: &LeftOrigin,
         right: &RightOrigin,
         text: &Typed,
         at: Stamp,
-        fx: &mut Effects<Self>,
+        fx: &mut Effects<Text>,
     ) -> Result<(), CrdtError> {
         let count = text.count();
         if count == 0 {
@@ -259,7 +306,7 @@ impl Text {
         &mut self,
         stretches: &[Stretch],
         at: Stamp,
-        fx: &mut Effects<Self>,
+        fx: &mut Effects<Text>,
     ) -> Result<(), CrdtError> {
         if stretches.is_empty() {
             return Err(CrdtError::Invalid("a deletion of nothing"));
@@ -301,7 +348,7 @@ impl Text {
     }
 
     /// Deletes what of these elements is alive.
-    fn delete(&mut self, elements: Elements, fx: &mut Effects<Self>) {
+    fn delete(&mut self, elements: Elements, fx: &mut Effects<Text>) {
         self.seq.mark(elements, true, |changed, index| {
             fx.undo_onto(|last| last.takes(changed), || TextUndo(Step::Deleted(changed)));
             fx.event(|| TextEvent::Deleted { index: index() as usize, len: changed.len as usize });

@@ -4,6 +4,7 @@
 //! entries however long it is. It never knows where an element stands.
 
 use crate::hash::Seeded;
+use crate::seq::Elements;
 use crate::seq::guess::Guess;
 use crate::seq::run::MAX_ELEMENTS;
 use hashbrown::HashMap;
@@ -148,6 +149,19 @@ impl Identity {
             }
         }
         Ok(identity)
+    }
+
+    /// All elements in the order of their dots, as far as they have consecutive
+    /// handles.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = (Dot, Elements)> {
+        let mut authors: Vec<_> = self.authors.iter().collect();
+        authors.sort_unstable_by_key(|author| author.replica);
+        authors.into_iter().flat_map(|author| {
+            author.stretches.iter().map(|held| {
+                let dot = Dot { replica: author.replica, seq: held.seq };
+                (dot, Elements { first: held.first, len: held.len })
+            })
+        })
     }
 
     /// Forgets the elements from `first` on.

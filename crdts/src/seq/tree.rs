@@ -237,6 +237,12 @@ impl Tree {
         None
     }
 
+    /// The right origin of the element before a place that is not at the start of
+    /// its run.
+    pub(crate) fn right_before(&self, spot: Spot) -> u32 {
+        self.leaves[spot.leaf as usize].runs[spot.run].right()
+    }
+
     /// The run around a place that is not at its start.
     pub(crate) fn run_before(&self, spot: Spot) -> Option<(Run, u32)> {
         let run = self.leaves[spot.leaf as usize].runs().get(spot.run);

@@ -1,10 +1,10 @@
 //! Editing a text: from positions to ops.
 
-use super::Text;
 use super::op::{LeftOrigin, RightOrigin, Stretch, Target, TextOp, Typed};
+use super::{History, Text};
 use crate::seq::{NONE, Origins};
 use repliq_core::{Author, Dot, EditError};
-use std::ops::RangeBounds;
+use std::ops::{Range, RangeBounds};
 
 /// The edits of a [`Text`], wherever ops can be authored: in a transaction, or on
 /// a [`Standalone`](repliq_core::Standalone). Positions count Unicode scalars.
@@ -17,11 +17,12 @@ pub trait TextMut: Author<Text> {
     /// is reached.
     fn insert(&mut self, index: usize, text: &str) -> Result<(), EditError> {
         let (current, next) = self.current_and_next();
-        if current.goes_on(index, text, next) {
+        let history = current.history()?;
+        if history.goes_on(index, text, next) {
             let (left, right) = (LeftOrigin::Back(1), RightOrigin::Inherited);
             return Ok(self.author(TextOp::Insert { left, right, text: Typed::from(text) })?);
         }
-        match current.insertion(index, text, next)? {
+        match history.insertion(index, text, next)? {
             Some(op) => Ok(self.author(op)?),
             None => Ok(()),
         }
@@ -37,7 +38,8 @@ pub trait TextMut: Author<Text> {
         Self: Sized,
     {
         let (current, next) = self.current_and_next();
-        match current.deletion(range, next)? {
+        let range = current.range(range);
+        match current.history()?.deletion(range, next)? {
             Some(op) => Ok(self.author(op)?),
             None => Ok(()),
         }
@@ -63,7 +65,7 @@ pub trait TextMut: Author<Text> {
 
 impl<A: Author<Text> + ?Sized> TextMut for A {}
 
-impl Text {
+impl History {
     /// Whether text is inserted where the latest insertion ended, by the same
     /// author and with nothing between: most insertions are.
     #[inline]
@@ -78,7 +80,7 @@ impl Text {
         text: &str,
         next: Option<Dot>,
     ) -> Result<Option<TextOp>, EditError> {
-        let len = self.len();
+        let len = self.seq.visible() as usize;
         let place = u32::try_from(index).ok().filter(|_| index <= len);
         let place = place.ok_or(EditError::OutOfRange { index, len })?;
         if text.is_empty() {
@@ -107,11 +109,11 @@ impl Text {
 
     fn deletion(
         &self,
-        range: impl RangeBounds<usize>,
+        range: Option<Range<usize>>,
         next: Option<Dot>,
     ) -> Result<Option<TextOp>, EditError> {
-        let len = self.len();
-        let range = self.range(range).ok_or(EditError::OutOfRange { index: len, len })?;
+        let len = self.seq.visible() as usize;
+        let range = range.ok_or(EditError::OutOfRange { index: len, len })?;
         let out_of_range = EditError::OutOfRange { index: range.end, len };
         if range.end > len {
             return Err(out_of_range);

@@ -1,7 +1,7 @@
 //! Editing by positions, against a plain list of scalars.
 
 use proptest::prelude::*;
-use repliq_core::{Author, CrdtError, EditError, ReplicaId, Standalone};
+use repliq_core::{Author, CrdtError, EditError, Loaded, ReplicaId, Saved, Standalone, Stored};
 use repliq_crdts::{Side, Text, TextMut, TextOp};
 
 /// Takes down the op of an edit instead of applying it.
@@ -89,6 +89,21 @@ proptest! {
         let read: Text = repliq_core::decode(&saved).unwrap();
         check(&read, &model);
         prop_assert_eq!(repliq_core::encode(&read), saved);
+        // Loaded to be read it reads the same, before and after its history is asked for.
+        let read: Text = Loaded::from_bytes(&text.to_bytes().unwrap()).unwrap();
+        for _ in 0..2 {
+            check(&read, &model);
+            for index in [0, last, model.len() / 2, model.len()] {
+                prop_assert_eq!(read.char_at(index), text.char_at(index));
+                prop_assert_eq!(read.slice(index.min(last)..last), text.slice(index.min(last)..last));
+                prop_assert_eq!(read.index_to_utf8(index), text.index_to_utf8(index));
+                prop_assert_eq!(read.index_to_utf16(index), text.index_to_utf16(index));
+            }
+            prop_assert_eq!(&read, &*text);
+        }
+        let mut other = text_of(2);
+        other.merge(Standalone::resume(Saved { state: read, ..Saved::default() }, text.replica()));
+        check(&other, &model);
     }
 
     #[test]

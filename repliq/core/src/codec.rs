@@ -4,6 +4,7 @@ use crate::bounded::{Bounded, Limits};
 use crate::nested::{Levels, Nested};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
 
 /// How deeply a decoded value may be nested: 64 levels. Decoding recurses once
 /// a level, and 240 KB of nested values overflow a thread's stack otherwise.
@@ -115,6 +116,30 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let (value, rest) = decode_within(bytes, 2 * MAX_NESTING)?;
     if rest.is_empty() { Ok(value) } else { Err(DecodeError::Trailing(rest.len())) }
+}
+
+thread_local! {
+    static TO_READ: Cell<bool> = const { Cell::new(false) };
+}
+
+/// As [`decode_state`], for a state that is only going to be read: a type may put
+/// off what reading does not need (see [`decodes_to_read`]).
+pub(crate) fn decode_state_to_read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            TO_READ.set(self.0);
+        }
+    }
+    let _before = Before(TO_READ.replace(true));
+    decode_state(bytes)
+}
+
+/// Whether what this thread is decoding is only going to be read: asked by a type
+/// in its `Deserialize`. If not, all of the state must be checked at once.
+#[must_use]
+pub fn decodes_to_read() -> bool {
+    TO_READ.get()
 }
 
 /// Decodes a value from the start of `bytes` and returns it with what follows.

@@ -151,6 +151,15 @@ impl Tree {
     /// Replaces `removed` elements of one run, from a place on, by a run; joins
     /// what fits together around it. The place must be in the hot leaf.
     fn splice(&mut self, spot: Spot, removed: u32, middle: Option<Run>) {
+        let (spot, gone) = self.replace(spot, removed, middle);
+        self.heat(spot.leaf);
+        self.count(middle.map_or(0, Run::visible), gone);
+        self.touch(spot.leaf, spot.run + usize::from(spot.offset > 0));
+    }
+
+    /// [`Tree::splice`] without counting: where that was after all, and how many
+    /// visible elements are gone.
+    fn replace(&mut self, spot: Spot, removed: u32, middle: Option<Run>) -> (Spot, u32) {
         let spot = self.make_room(spot);
         let leaf = &mut self.leaves[spot.leaf as usize];
         let mut pieces = Pieces::default();
@@ -182,9 +191,43 @@ impl Tree {
         if let Some(run) = middle.filter(|_| removed == 0) {
             self.places.set(run.first(), run.end(), spot.leaf);
         }
-        self.heat(spot.leaf);
-        self.count(middle.map_or(0, Run::visible), gone);
-        self.touch(spot.leaf, spot.run + usize::from(spot.offset > 0));
+        (spot, gone)
+    }
+
+    /// Puts a run of new elements at a place, without counting: nothing but this
+    /// and [`Tree::after`] may be asked of the tree until [`Tree::recount`].
+    pub(crate) fn put_uncounted(&mut self, spot: Spot, run: Run) {
+        let leaf = &mut self.leaves[spot.leaf as usize];
+        let held = leaf.runs[spot.run];
+        if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
+            leaf.runs[spot.run] = held.joined(run);
+            self.places.set(run.first(), run.end(), spot.leaf);
+            self.tip = Tip { leaf: spot.leaf, run: spot.run, start: 0 };
+        } else {
+            let (spot, _) = self.replace(spot, 0, Some(run));
+            let run = spot.run + usize::from(spot.offset > 0);
+            self.tip = Tip { leaf: spot.leaf, run, start: 0 };
+        }
+    }
+
+    /// Counts everything anew.
+    pub(crate) fn recount(&mut self) {
+        self.hot = Hot::NOWHERE;
+        self.tip = Tip { leaf: 0, run: 0, start: 0 };
+        self.visible = self.recount_below(self.root, self.height);
+    }
+
+    fn recount_below(&mut self, child: u32, height: u32) -> u32 {
+        let Some(below) = height.checked_sub(1) else {
+            return self.leaves[child as usize].visible();
+        };
+        let mut all = 0;
+        for slot in 0..self.nodes[child as usize].len {
+            let visible = self.recount_below(self.nodes[child as usize].children[slot], below);
+            self.nodes[child as usize].visible[slot] = visible;
+            all += visible;
+        }
+        all
     }
 
     /// Makes a run of the hot leaf that of the latest edit.
