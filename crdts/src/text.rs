@@ -173,7 +173,14 @@ impl Crdt for Text {
 
     fn join(&mut self, _mine: &Version, other: Self, _theirs: &Version, fx: &mut Effects<Self>) {
         // A history that does not read has nothing to say, and nothing is added to it.
-        if let (Ok(history), Ok(other)) = (self.history_mut(), other.history()) {
+        let (Ok(history), Ok(_)) = (self.history_mut(), other.history()) else { return };
+        if history.seq.elements() == 0 {
+            *self = other;
+            if !self.is_empty() {
+                fx.event(|| TextEvent::Inserted { index: 0, text: self.to_string() });
+            }
+            fx.undo(|| TextUndo::inserted(0));
+        } else if let Ok(other) = other.history() {
             history.take_over(other, fx);
         }
     }
@@ -226,6 +233,7 @@ impl Text {
 }
 
 impl History {
+    #[inline]
     fn apply_insert(
         &mut self,
         left: &LeftOrigin,
@@ -261,6 +269,7 @@ impl History {
         Ok(())
     }
 
+    #[inline(never)]
     fn insert_between(
         &mut self,
         left: LeftOrigin,

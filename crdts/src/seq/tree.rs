@@ -111,8 +111,7 @@ impl Node {
     }
 
     fn visible_before(&self, slot: usize) -> u32 {
-        let counts = self.visible.iter().zip(0_usize..);
-        counts.map(|(count, other)| if other < slot { *count } else { 0 }).sum()
+        self.visible[..slot].iter().sum()
     }
 
     fn insert(&mut self, slot: usize, child: u32, visible: u32) {
@@ -255,14 +254,18 @@ impl Tree {
     }
 
     /// The place before an element, which must have one. O(1).
+    #[inline]
     pub(crate) fn before(&self, element: u32) -> Spot {
         let Tip { leaf, run: number, .. } = self.tip;
-        if let Some(leaf_) = self.leaves.get(leaf as usize)
-            && let Some(run) = leaf_.runs().get(number)
+        if let Some(run) = self.leaves[leaf as usize].runs().get(number)
             && run.contains(element)
         {
             return Spot { leaf, run: number, offset: element - run.first() };
         }
+        self.search_before(element)
+    }
+
+    fn search_before(&self, element: u32) -> Spot {
         let leaf = self.places.get(element);
         let runs = self.leaves[leaf as usize].runs();
         let run = runs.iter().position(|run| run.contains(element)).unwrap_or(0);

@@ -93,6 +93,12 @@ impl Scalars {
             self.marks.extend((0..self.scalars).step_by(STRIDE as usize));
         }
         let end = self.text.len();
+        if added.is_ascii() {
+            let next = self.scalars.next_multiple_of(STRIDE) - self.scalars;
+            let marks = (next as usize..added.len()).step_by(STRIDE as usize);
+            self.marks.extend(marks.filter_map(|offset| u32::try_from(end + offset).ok()));
+            return;
+        }
         for (scalar, (offset, _)) in (self.scalars..).zip(added.char_indices()) {
             if scalar % STRIDE == 0 {
                 // 2^31 scalars of four bytes do not fit: see `Text::LIMIT`.

@@ -105,6 +105,7 @@ impl Tree {
 
     /// Gives marked elements from an end of their run to the run beside it, if
     /// they continue that one and something is left of theirs.
+    #[inline]
     fn moves_over(&mut self, spot: Spot, run: Run, marked: Run) -> bool {
         let leaf = &mut self.leaves[spot.leaf as usize];
         let end = spot.offset + marked.len();
@@ -244,11 +245,16 @@ impl Tree {
     }
 
     /// Makes a leaf the hot one.
+    #[inline]
     fn heat(&mut self, leaf: u32) {
         if self.hot.leaf != leaf {
-            self.cool();
-            self.hot = Hot { leaf, start: self.counted_before(leaf), delta: 0 };
+            self.heat_another(leaf);
         }
+    }
+
+    fn heat_another(&mut self, leaf: u32) {
+        self.cool();
+        self.hot = Hot { leaf, start: self.counted_before(leaf), delta: 0 };
     }
 
     /// Brings the nodes above the hot leaf up to date.
