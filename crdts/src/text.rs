@@ -68,9 +68,9 @@ use std::sync::OnceLock;
 /// It holds at most 2^31 - 1 characters and 4 GiB of UTF-8, deleted ones
 /// included.
 ///
-/// Loaded as a bare value, which is for reading, it puts off its history until
-/// that is asked for: of a damaged history it can then be read, and refuses every
-/// edit. (Loaded to go on with, or by a replica, it is checked at once.)
+/// Loaded from where it was saved, it puts off its history until that is asked
+/// for, by an edit or a merge: of a damaged history it can then still be read, and
+/// refuses every edit. (By a replica or from a peer it is checked at once.)
 #[derive(Clone)]
 pub struct Text {
     /// `None` inside is a history that does not read.

@@ -89,7 +89,7 @@ proptest! {
         let read: Text = repliq_core::decode(&saved).unwrap();
         check(&read, &model);
         prop_assert_eq!(repliq_core::encode(&read), saved);
-        // Loaded to be read it reads the same, before and after its history is asked for.
+        // From where it was saved it reads the same, before and after its history is asked for.
         let read: Text = Loaded::from_bytes(&text.to_bytes().unwrap()).unwrap();
         for _ in 0..2 {
             check(&read, &model);

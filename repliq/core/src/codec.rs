@@ -119,27 +119,29 @@ pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError>
 }
 
 thread_local! {
-    static TO_READ: Cell<bool> = const { Cell::new(false) };
+    static AT_REST: Cell<bool> = const { Cell::new(false) };
 }
 
-/// As [`decode_state`], for a state that is only going to be read: a type may put
-/// off what reading does not need (see [`decodes_to_read`]).
-pub(crate) fn decode_state_to_read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+/// As [`decode_state`], for a state that its own reader has written: a type may
+/// put off what reading does not need (see [`decodes_at_rest`]).
+pub(crate) fn decode_state_at_rest<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     struct Before(bool);
     impl Drop for Before {
         fn drop(&mut self) {
-            TO_READ.set(self.0);
+            AT_REST.set(self.0);
         }
     }
-    let _before = Before(TO_READ.replace(true));
+    let _before = Before(AT_REST.replace(true));
     decode_state(bytes)
 }
 
-/// Whether what this thread is decoding is only going to be read: asked by a type
-/// in its `Deserialize`. If not, all of the state must be checked at once.
+/// Whether what this thread is decoding is a value that was saved here: asked by a
+/// type in its `Deserialize`. What reading does not need may then be put off, and
+/// be checked when it is asked for: opening costs what is seen of it. What comes
+/// from a peer must be checked at once, before anything is built on it.
 #[must_use]
-pub fn decodes_to_read() -> bool {
-    TO_READ.get()
+pub fn decodes_at_rest() -> bool {
+    AT_REST.get()
 }
 
 /// Decodes a value from the start of `bytes` and returns it with what follows.

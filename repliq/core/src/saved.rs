@@ -1,7 +1,7 @@
 //! A value at rest: what `Storage::put` writes and `Storage::get` reads.
 
-use crate::codec::{decode_prefix, decode_state_to_read, try_encode_state_into};
-use crate::{Crdt, DecodeError, Hlc, Standalone, Version, decode_state, encode_into};
+use crate::codec::{decode_prefix, decode_state_at_rest, try_encode_state_into};
+use crate::{Crdt, DecodeError, Hlc, Standalone, Version, encode_into};
 
 /// A value with what it takes to go on editing it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,26 +64,19 @@ pub trait Loaded: Sized {
 
 impl<C: Crdt> Loaded for Saved<C> {
     fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
-        read(bytes, decode_state)
+        let (found, rest) = decode_prefix::<String>(bytes)?;
+        if found != C::KIND {
+            return Err(LoadError::WrongKind { found, expected: C::KIND });
+        }
+        let ((version, last), rest) = decode_prefix(rest)?;
+        Ok(Self { version, last, state: decode_state_at_rest(rest)? })
     }
 }
 
 impl<C: Crdt> Loaded for C {
     fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
-        read(bytes, decode_state_to_read).map(|saved| saved.state)
+        Saved::from_bytes(bytes).map(|saved| saved.state)
     }
-}
-
-fn read<C: Crdt>(
-    bytes: &[u8],
-    decode: impl FnOnce(&[u8]) -> Result<C, DecodeError>,
-) -> Result<Saved<C>, LoadError> {
-    let (found, rest) = decode_prefix::<String>(bytes)?;
-    if found != C::KIND {
-        return Err(LoadError::WrongKind { found, expected: C::KIND });
-    }
-    let ((version, last), rest) = decode_prefix(rest)?;
-    Ok(Saved { version, last, state: decode(rest)? })
 }
 
 fn write<C: Crdt>(version: &Version, last: Hlc, state: &C) -> Result<Vec<u8>, DecodeError> {

@@ -5,7 +5,7 @@
 
 use super::Damage;
 use miniz_oxide::deflate::compress_to_vec;
-use miniz_oxide::inflate::decompress_slice_iter_to_slice;
+use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
 const PLAIN: u8 = 0;
 const DEFLATED: u8 = 1;
@@ -74,10 +74,8 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, Damage> {
             if len / MOST > rest.len() {
                 return Err(Damage("packed bytes claim to be too long"));
             }
-            let mut out = vec![0; len];
-            let read =
-                decompress_slice_iter_to_slice(&mut out, std::iter::once(rest), false, false);
-            if read == Ok(len) { Ok(out) } else { Err(DAMAGE) }
+            let out = decompress_to_vec_with_limit(rest, len).map_err(|_| DAMAGE)?;
+            if out.len() == len { Ok(out) } else { Err(DAMAGE) }
         }
         _ => Err(DAMAGE),
     }
