@@ -84,6 +84,7 @@ const TWINS: &[(&str, Bug)] = &[
     ("accepted_connections_outlive_their_listener", Bug::ListenerTakesConnectionsAlong),
     ("it_serves_the_schemes_it_names", Bug::NamesNoScheme),
     ("another_scheme_is_refused", Bug::IgnoresScheme),
+    ("an_endpoint_is_checked_without_connecting", Bug::ChecksNothing),
     ("each_listener_has_a_place_of_its_own", Bug::OnePlaceForAll),
     ("a_place_in_use_is_refused", Bug::SecondListenerTakesOver),
     ("nobody_there_is_unreachable", Bug::HangsOnNobody),

@@ -4,19 +4,23 @@
 //! lacks it, now or later. It reads headers and never payloads, so it knows no
 //! data type and needs no key; and it deletes nothing because a peer says so.
 
-use crate::engine::Engine;
+mod places;
+
+use crate::engine::{Engine, StoreStatus};
 use crate::error::Error;
-use crate::link::driver::{Command, Origin, drive};
+use crate::link::driver::{Command, Notice, Origin, drive};
 use crate::store::Skew;
-use repliq_core::erased::{DynListener, DynTransport};
+use places::{Eviction, Place, Places};
+use repliq_core::erased::{DynConnection, DynListener, DynTransport};
 use repliq_core::{Endpoint, Millis, StorageBackend, Transport};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How many connections a relay serves at once; more wait to be accepted.
+/// How many connections a relay serves at once. A further one takes the place of the
+/// oldest that has said nothing yet, or waits when there is none.
 const MAX_CONNECTIONS: usize = 4096;
 /// The pause after an accept that failed, so that a lasting failure, such as
 /// too many open files, does not spin.
@@ -26,7 +30,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 struct Inner {
     engine: Arc<Engine>,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
     closing: watch::Sender<bool>,
     /// Lives as long as something runs.
     running: watch::Sender<()>,
@@ -74,7 +78,7 @@ impl Relay {
         let engine = tokio::task::spawn_blocking(open).await.map_err(|_| Error::Closed)??;
         let inner = Inner {
             engine,
-            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            places: Places::new(MAX_CONNECTIONS),
             closing: watch::Sender::new(false),
             running: watch::Sender::new(()),
         };
@@ -92,12 +96,28 @@ impl Relay {
         let local = listener.local_endpoint();
         let accepting = Accepting {
             engine: Arc::clone(&self.inner.engine),
-            connections: Arc::clone(&self.inner.connections),
+            places: Arc::clone(&self.inner.places),
             closing: self.inner.closing.subscribe(),
             _running: self.inner.running.subscribe(),
         };
         tokio::spawn(accepting.run(listener));
         Ok(local)
+    }
+
+    /// Follows how the store is doing. While it takes no changes, devices are told
+    /// so and come back later; when it has failed for good, open it again.
+    pub fn watch_store(&self) -> watch::Receiver<StoreStatus> {
+        self.inner.engine.status()
+    }
+
+    /// Waits until the store has failed for good, which gives [`Error::Failed`], or
+    /// the relay is closed, which gives [`Error::Closed`].
+    pub async fn failed(&self) -> Error {
+        let mut status = self.watch_store();
+        match status.wait_for(|status| matches!(status, StoreStatus::Failed(_))).await.as_deref() {
+            Ok(StoreStatus::Failed(why)) => Error::Failed(Arc::clone(why)),
+            _ => Error::Closed,
+        }
     }
 
     /// Stops listening, ends all connections in order, makes durable what is
@@ -124,7 +144,7 @@ impl fmt::Debug for Relay {
 
 struct Accepting {
     engine: Arc<Engine>,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
     closing: watch::Receiver<bool>,
     _running: watch::Receiver<()>,
 }
@@ -132,29 +152,17 @@ struct Accepting {
 impl Accepting {
     async fn run(mut self, mut listener: Box<dyn DynListener>) {
         let mut sessions = JoinSet::new();
-        while let Some(permit) = self.permit().await {
+        loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = closed(&mut self.closing) => break,
             };
             match accepted {
                 Ok(connection) => {
+                    let Some((place, eviction)) = self.place().await else { break };
                     let engine = Arc::clone(&self.engine);
-                    let mut closing = self.closing.clone();
-                    sessions.spawn(async move {
-                        let (commands, received) = mpsc::channel(1);
-                        let close = async {
-                            closed(&mut closing).await;
-                            let _ = commands.send(Command::Close).await;
-                            std::future::pending().await
-                        };
-                        // A session that fails concerns its peer, which was told why.
-                        tokio::select! {
-                            _ = drive(&engine, connection, Origin::Listener, received, |_, _| {}) => {}
-                            never = close => never,
-                        }
-                        drop(permit);
-                    });
+                    let closing = self.closing.clone();
+                    sessions.spawn(serve(engine, connection, closing, place, eviction));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
@@ -166,12 +174,35 @@ impl Accepting {
         sessions.shutdown().await;
     }
 
-    async fn permit(&mut self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let connections = Arc::clone(&self.connections);
+    async fn place(&mut self) -> Option<(Place, Eviction)> {
         tokio::select! {
-            permit = connections.acquire_owned() => permit.ok(),
+            place = self.places.take() => place,
             () = closed(&mut self.closing) => None,
         }
+    }
+}
+
+/// Runs a session until it ends, or has to give way before it has begun.
+async fn serve(
+    engine: Arc<Engine>,
+    connection: DynConnection,
+    mut closing: watch::Receiver<bool>,
+    place: Place,
+    eviction: Eviction,
+) {
+    let (commands, received) = mpsc::channel(1);
+    let close = async {
+        closed(&mut closing).await;
+        let _ = commands.send(Command::Close).await;
+        std::future::pending().await
+    };
+    // Nothing is noticed before the peer has said who it is.
+    let tell = |_: Notice, _| place.keep();
+    // A session that fails concerns its peer, which was told why.
+    tokio::select! {
+        _ = drive(&engine, connection, Origin::Listener, received, tell) => {}
+        () = eviction.wait() => {}
+        never = close => never,
     }
 }
 

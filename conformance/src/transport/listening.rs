@@ -40,6 +40,20 @@ pub(super) async fn another_scheme_is_refused<H: TransportHarness>(
     expect_error(listening, TransportErrorKind::Endpoint, "listening at another scheme")
 }
 
+pub(super) async fn an_endpoint_is_checked_without_connecting<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let (mut listener, at) = listen(harness).await?;
+    let connector = harness.connector();
+    connector.check(&at)?;
+    let elsewhere: Endpoint = "repliq-no-such-scheme://127.0.0.1:1".parse()?;
+    expect_error(connector.check(&elsewhere), TransportErrorKind::Endpoint, "checking a scheme")?;
+    // Whether anybody is there is no part of it.
+    listener.close().await?;
+    Ok(connector.check(&at)?)
+}
+
 pub(super) async fn each_listener_has_a_place_of_its_own<H: TransportHarness>(
     harness: &H,
     _rng: &mut Rng,

@@ -46,6 +46,7 @@ pub(crate) enum Bug {
     ListenerTakesConnectionsAlong,
     NamesNoScheme,
     IgnoresScheme,
+    ChecksNothing,
     OnePlaceForAll,
     SecondListenerTakesOver,
     HangsOnNobody,
@@ -145,6 +146,10 @@ impl Transport for Twin {
 
     fn schemes(&self) -> &'static [&'static str] {
         if self.has(Bug::NamesNoScheme) { &[] } else { &["twin"] }
+    }
+
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        if self.has(Bug::ChecksNothing) { Ok(()) } else { self.check_scheme(endpoint) }
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<TwinConnection, TransportError> {

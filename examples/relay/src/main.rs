@@ -10,9 +10,12 @@ use std::{error::Error, io::Write, path::PathBuf, process::ExitCode};
 /// Runs a Repliq relay until Ctrl-C.
 #[derive(Parser)]
 struct Options {
-    /// Where to listen; port 0 picks a free one
+    /// Where to listen: ws://, wss:// or quic://, several times for several places; port 0 picks a free one
     #[arg(long, default_value = "ws://127.0.0.1:8080")]
-    listen: String,
+    listen: Vec<String>,
+    /// Where the certificate for wss:// and quic:// is kept; it is made the first time
+    #[arg(long, default_value = "./relay-certificate")]
+    self_signed: PathBuf,
     /// The directory the relay keeps its data in
     #[arg(long, default_value = "./relay-data")]
     data: PathBuf,
@@ -21,11 +24,21 @@ struct Options {
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let stop = stop_signal()?;
     let relay = Relay::open(SledBackend::open(&options.data)?).await?;
-    let endpoint = relay.listen(WebSocket::new(), &options.listen).await?;
-    writeln!(std::io::stdout(), "Relay at {endpoint}, data in {}", options.data.display())?;
-    stop.await;
+    for url in &options.listen {
+        let certificate = || TlsConfig::new().self_signed_in(&options.self_signed);
+        let endpoint = match url.split_once(':') {
+            Some(("quic", _)) => relay.listen(Quic::new(certificate()?), url).await?,
+            Some(("wss", _)) => relay.listen(WebSocket::new().tls(certificate()?), url).await?,
+            _ => relay.listen(WebSocket::new(), url).await?,
+        };
+        writeln!(std::io::stdout(), "Relay at {endpoint}, data in {}", options.data.display())?;
+    }
+    let ended = tokio::select! {
+        () = stop => Ok(()),
+        why = relay.failed() => Err(why.into()),
+    };
     relay.close().await;
-    Ok(())
+    ended
 }
 
 #[tokio::main]

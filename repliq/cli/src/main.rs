@@ -4,6 +4,7 @@
 //! fails prints one line that says what to do, and ends with exit status 1; it
 //! never prints a backtrace for something the user can put right.
 
+mod places;
 mod serve;
 mod signal;
 

@@ -2,6 +2,7 @@
 
 use crate::{TransportError, TransportErrorKind};
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 /// The space a URL without a path names.
@@ -9,6 +10,9 @@ pub const DEFAULT_SPACE: &str = "default";
 
 /// A URL: `scheme://authority/path?key=value`. The path names the space at the
 /// other end; an empty one names [`DEFAULT_SPACE`].
+///
+/// Without an authority, as in `unix:///run/repliq.sock?space=team`, the path says
+/// where the peer is, and the parameter `space` names the space.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     url: String,
@@ -61,21 +65,77 @@ impl Endpoint {
         })
     }
 
-    /// The space at the other end: the path without its slashes at either end,
-    /// `%XX` decoded, or [`DEFAULT_SPACE`].
+    /// Checks that the query has no other parameters than these, and none twice: one
+    /// that is passed over may be a mistyped one that somebody relies on.
     ///
     /// # Errors
-    /// [`TransportErrorKind::Endpoint`] when the path does not decode to UTF-8.
-    pub fn space(&self) -> Result<String, TransportError> {
-        let path = self.path().trim_matches('/');
-        if path.is_empty() {
-            return Ok(DEFAULT_SPACE.to_owned());
-        }
-        percent_decode(path).ok_or_else(|| {
-            TransportError::new(
+    /// [`TransportErrorKind::Endpoint`].
+    pub fn check_query(&self, known: &[&str]) -> Result<(), TransportError> {
+        let query = self.url.get(self.path_end + 1..).unwrap_or_default();
+        let mut seen = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+            let why = if seen.contains(&name) {
+                format!("{name}= stands in it twice")
+            } else if known.contains(&name) {
+                seen.push(name);
+                continue;
+            } else if known.is_empty() {
+                format!("{name}= is not known here; leave what comes after the ? away")
+            } else {
+                format!("{name}= is not known here, only {}=", known.join("=, "))
+            };
+            return Err(TransportError::new(
                 TransportErrorKind::Endpoint,
-                format!("the path of {self} is not percent-encoded UTF-8"),
-            )
+                format!("{self}: {why}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The path as it is meant: `%XX` decoded.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when it does not decode to UTF-8.
+    pub fn decoded_path(&self) -> Result<String, TransportError> {
+        self.decoded(self.path())
+    }
+
+    /// The space at the other end: the path without its slashes at either end, or
+    /// without an authority the query parameter `space`; `%XX` decoded. Or
+    /// [`DEFAULT_SPACE`].
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when it does not decode to UTF-8.
+    pub fn space(&self) -> Result<String, TransportError> {
+        let space = match self.authority() {
+            "" => self.query("space").unwrap_or_default(),
+            _ => self.path().trim_matches('/'),
+        };
+        if space.is_empty() { Ok(DEFAULT_SPACE.to_owned()) } else { self.decoded(space) }
+    }
+
+    /// The same peer, for this space.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when there can be no such URL; only a transport
+    /// of its own scheme can tell more.
+    pub fn with_space(&self, space: &str) -> Result<Self, TransportError> {
+        let (space, query) = (percent_encode(space), self.url.get(self.path_end + 1..));
+        if !self.authority().is_empty() {
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            return format!("{}/{space}{query}", self.part(0, self.authority_end)).parse();
+        }
+        let others = query.into_iter().flat_map(|query| query.split('&'));
+        let others = others.filter(|pair| pair.split('=').next() != Some("space"));
+        let others: String = others.map(|pair| format!("&{pair}")).collect();
+        format!("{}?space={space}{others}", self.part(0, self.path_end)).parse()
+    }
+
+    fn decoded(&self, part: &str) -> Result<String, TransportError> {
+        percent_decode(part).ok_or_else(|| {
+            let why = format!("{part:?} in {self} is not percent-encoded UTF-8");
+            TransportError::new(TransportErrorKind::Endpoint, why)
         })
     }
 
@@ -92,15 +152,37 @@ impl Endpoint {
 
 fn split_authority(authority: &str, default_port: u16) -> Option<(&str, u16)> {
     let (host, after) = match authority.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
+        Some(rest) => {
+            let (host, after) = rest.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            (host, after)
+        }
         None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
+    // A name in other letters is written as it stands in DNS: xn--….
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
+    if !host.chars().all(valid) {
+        return None;
+    }
     let port = match after.strip_prefix(':') {
-        Some(port) => port.parse().ok()?,
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().ok()?,
+        Some(_) => return None,
         None if after.is_empty() => default_port,
         None => return None,
     };
     (!host.is_empty()).then_some((host, port))
+}
+
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 fn percent_decode(text: &str) -> Option<String> {
@@ -134,7 +216,9 @@ impl FromStr for Endpoint {
             return Err(malformed("has no valid scheme"));
         }
         if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
-            return Err(malformed("holds a space, a control character or a fragment"));
+            return Err(malformed(
+                "holds a space, a control character or a #, which are %20, %XX and %23 in a path",
+            ));
         }
         let rest_start = url.len() - rest.len();
         let path_end = rest.find('?').map_or(url.len(), |at| rest_start + at);
@@ -181,6 +265,29 @@ mod tests {
     }
 
     #[test]
+    fn without_an_authority_the_path_is_a_place_and_the_space_a_parameter() {
+        let endpoint: Endpoint = "unix:///run/my%20relay.sock?space=te%20am".parse().unwrap();
+        assert_eq!(endpoint.decoded_path().unwrap(), "/run/my relay.sock");
+        assert_eq!(endpoint.space().unwrap(), "te am");
+        let endpoint: Endpoint = "unix:///run/relay.sock".parse().unwrap();
+        assert_eq!(endpoint.space().unwrap(), DEFAULT_SPACE);
+    }
+
+    #[test]
+    fn an_endpoint_is_given_a_space_where_its_urls_have_it() {
+        for (url, with) in [
+            ("ws://h:1", "ws://h:1/te%20am"),
+            ("ws://h:1/old?a=b", "ws://h:1/te%20am?a=b"),
+            ("unix:///run/x", "unix:///run/x?space=te%20am"),
+            ("unix:///run/x?a=b&space=old", "unix:///run/x?space=te%20am&a=b"),
+        ] {
+            let endpoint = url.parse::<Endpoint>().unwrap().with_space("te am").unwrap();
+            assert_eq!(endpoint.as_str(), with);
+            assert_eq!(endpoint.space().unwrap(), "te am");
+        }
+    }
+
+    #[test]
     fn malformed_urls_are_typed_errors_that_say_how_to_write_one() {
         for url in ["", "127.0.0.1:80", "://x", "w s://x", "ws://a b", "ws://a#b"] {
             let error = url.parse::<Endpoint>().unwrap_err();
@@ -189,6 +296,8 @@ mod tests {
         }
         assert!("ws://h/%zz".parse::<Endpoint>().unwrap().space().is_err());
         assert!("ws://h/%ff".parse::<Endpoint>().unwrap().space().is_err());
+        assert!("unix:///%ff".parse::<Endpoint>().unwrap().decoded_path().is_err());
+        assert!("unix:///x?space=%ff".parse::<Endpoint>().unwrap().space().is_err());
     }
 
     #[test]
@@ -203,9 +312,24 @@ mod tests {
             let endpoint: Endpoint = format!("ws://{authority}/x").parse().unwrap();
             assert_eq!(endpoint.host_and_port(80).unwrap(), (host, port), "{authority}");
         }
-        for authority in
-            ["", ":80", "h:", "h:65536", "h:-1", "::1", "[::1", "[]:1", "[::1]x", "user:secret@h:1"]
-        {
+        for authority in [
+            "",
+            ":80",
+            "h:",
+            "h:65536",
+            "h:-1",
+            "h:+1",
+            "h:1:2",
+            "::1",
+            "[::1",
+            "[]:1",
+            "[::1]x",
+            "[h]:1",
+            "h%41:1",
+            "hé:1",
+            "h\\x",
+            "user:secret@h:1",
+        ] {
             let endpoint: Endpoint = format!("ws://{authority}").parse().unwrap();
             let error = endpoint.host_and_port(80).unwrap_err();
             assert_eq!(error.kind, TransportErrorKind::Endpoint, "{authority}");
@@ -213,7 +337,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_parameter_that_is_unknown_or_there_twice_is_named() {
+        let check = |query: &str, known: &[&str]| {
+            format!("ws://h/team{query}").parse::<Endpoint>().unwrap().check_query(known)
+        };
+        for query in ["", "?", "?fingerprint=ab", "?fingerprint", "?&fingerprint=ab&"] {
+            check(query, &["fingerprint"]).unwrap();
+        }
+        for (query, known, named) in [
+            ("?token=secret", &["fingerprint"][..], "token="),
+            ("?fingerprint=ab&fingerprnt=ab", &["fingerprint"], "fingerprnt="),
+            ("?fingerprint=ab&fingerprint=cd", &["fingerprint"], "twice"),
+            ("?x", &[], "x="),
+        ] {
+            let error = check(query, known).unwrap_err();
+            assert_eq!(error.kind, TransportErrorKind::Endpoint, "{query}");
+            assert!(error.to_string().contains(named), "{query}: {error}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_space_survives_its_url(space in "[^/].{0,20}[^/]") {
+            for url in ["ws://h:1", "unix:///run/x?a=b"] {
+                let endpoint: Endpoint = url.parse().unwrap();
+                prop_assert_eq!(&endpoint.with_space(&space).unwrap().space().unwrap(), &space);
+            }
+        }
+
         #[test]
         fn no_text_makes_it_panic(url in ".{0,40}") {
             if let Ok(endpoint) = url.parse::<Endpoint>() {

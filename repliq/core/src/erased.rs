@@ -43,6 +43,8 @@ pub trait DynListener: Send {
 pub trait DynTransport: Send + Sync {
     /// As [`Transport::schemes`].
     fn schemes(&self) -> &'static [&'static str];
+    /// As [`Transport::check`].
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError>;
     /// As [`Transport::connect`].
     async fn connect(&self, endpoint: &Endpoint) -> Result<DynConnection, TransportError>;
     /// As [`Transport::listen`].
@@ -86,6 +88,10 @@ impl<L: Listener> DynListener for L {
 impl<T: Transport> DynTransport for T {
     fn schemes(&self) -> &'static [&'static str] {
         Transport::schemes(self)
+    }
+
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        Transport::check(self, endpoint)
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<DynConnection, TransportError> {

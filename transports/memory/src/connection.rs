@@ -12,6 +12,8 @@ use repliq_core::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::coop::consume_budget;
 
 /// How many frames wait in one direction before `send` waits.
 const QUEUED_FRAMES: usize = 16;
@@ -55,7 +57,14 @@ impl FrameSender for MemorySender {
         if frame.len() > MAX_FRAME_BYTES {
             return Err(TransportErrorKind::TooLarge.into());
         }
-        frames.send(frame).await.map_err(|_| TransportErrorKind::Lost.into())
+        consume_budget().await;
+        match frames.try_send(frame) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(frame)) => {
+                frames.send(frame).await.map_err(|_| TransportErrorKind::Lost.into())
+            }
+            Err(TrySendError::Closed(_)) => Err(TransportErrorKind::Lost.into()),
+        }
     }
 
     async fn close(&mut self) -> Result<(), TransportError> {

@@ -60,6 +60,10 @@ impl Transport for MemoryTransport {
         &[SCHEME]
     }
 
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        name_in(endpoint).map(drop)
+    }
+
     async fn connect(
         &self,
         endpoint: &Endpoint,

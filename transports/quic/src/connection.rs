@@ -5,11 +5,12 @@
 //! are dropped is closed once the peer has what was sent, at the latest one
 //! handshake timeout after that.
 
-use crate::error::{BROKEN, End, GONE, READ_ALL, lost, of_writing};
+use crate::error::{BROKEN, End, GONE, READ_ALL, lost};
 use crate::frames::{END, Frames, HELLO, Item, Oversized};
+use crate::outbound::Outbound;
 use crate::place::Place;
 use crate::{Timing, error};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, StoppedError, VarInt};
 use repliq_core::{
     Connection, FrameReceiver, FrameSender, MAX_FRAME_BYTES, TransportError, TransportErrorKind,
@@ -17,7 +18,6 @@ use repliq_core::{
 use repliq_transport_tls::peer_of;
 use repliq_transport_tls::rustls::pki_types::CertificateDer;
 use std::convert::Infallible;
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,21 +26,16 @@ use tokio::sync::oneshot;
 use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
-/// Frames up to this size are copied to stand beside their length, which is cheaper
-/// than a piece of their own.
-const COPIED: usize = 4 << 10;
 /// The most that is taken from the stream at once.
 const CHUNK: usize = 64 << 10;
 
 /// The sending half of a QUIC connection.
 ///
-/// Dropping it without a close still delivers what was sent, then the peer sees the
+/// Frames sent in a row leave together: the first at once, the others as soon as the
+/// sending task waits for something, or when 16 KiB have gathered. Dropping it without a close still delivers what was sent, then the peer sees the
 /// connection lost.
 #[derive(Debug)]
 pub struct QuicSender {
-    stream: SendStream,
-    /// What a send that was dropped half-way still has to write.
-    unwritten: [Bytes; 2],
     closing: Closing,
     link: Arc<Link>,
 }
@@ -60,8 +55,7 @@ pub struct QuicReceiver {
 enum Closing {
     No,
     Asked,
-    Written,
-    Finished,
+    Signed,
     Done,
 }
 
@@ -69,6 +63,7 @@ enum Closing {
 #[derive(Debug)]
 struct Link {
     connection: quinn::Connection,
+    outbound: Arc<Outbound>,
     read_all: Arc<AtomicBool>,
     idle: Duration,
     _dropped: oneshot::Sender<Infallible>,
@@ -88,30 +83,27 @@ impl Greeting {
         place: Option<Arc<Place>>,
     ) -> Self {
         let (dropping, dropped) = oneshot::channel();
-        let read_all = Arc::new(AtomicBool::new(false));
+        let (outbound, read_all) = (Arc::new(Outbound::new(send)), Arc::default());
         let keeper = Keeper {
             connection: connection.clone(),
+            outbound: Arc::clone(&outbound),
             read_all: Arc::clone(&read_all),
             linger: timing.handshake,
             _place: place,
         };
-        tokio::spawn(keeper.keep(dropped, send.stopped()));
-        let link = Arc::new(Link { connection, read_all, idle: timing.idle, _dropped: dropping });
+        tokio::spawn(keeper.keep(dropped));
+        let idle = timing.idle;
+        let link = Arc::new(Link { connection, outbound, read_all, idle, _dropped: dropping });
         Self {
-            sender: QuicSender {
-                stream: send,
-                unwritten: Default::default(),
-                closing: Closing::No,
-                link: Arc::clone(&link),
-            },
+            sender: QuicSender { closing: Closing::No, link: Arc::clone(&link) },
             receiver: QuicReceiver { stream: recv, frames: Frames::default(), ended: None, link },
         }
     }
 
     /// Makes the stream known to the peer.
     pub(crate) async fn say(&mut self) -> Result<(), TransportError> {
-        self.sender.unwritten = sign(HELLO);
-        self.sender.flush().await
+        self.sender.link.outbound.take_sign(HELLO).await;
+        self.sender.link.outbound.flush().await
     }
 
     /// Waits until the peer has made it known.
@@ -134,32 +126,14 @@ impl Greeting {
     }
 }
 
-fn sign(sign: u32) -> [Bytes; 2] {
-    [Bytes::copy_from_slice(&sign.to_be_bytes()), Bytes::new()]
-}
-
 impl QuicSender {
-    async fn flush(&mut self) -> Result<(), TransportError> {
-        while let Some(first) = self.unwritten.iter().position(|piece| !piece.is_empty()) {
-            let rest = self.unwritten.get_mut(first..).unwrap_or_default();
-            self.stream.write_chunks(rest).await.map_err(|error| of_writing(&error))?;
-        }
-        Ok(())
-    }
-
     async fn finish(&mut self) -> Result<(), TransportError> {
         if self.closing == Closing::Asked {
-            self.flush().await?;
-            self.unwritten = sign(END);
-            self.closing = Closing::Written;
+            self.link.outbound.take_sign(END).await;
+            self.closing = Closing::Signed;
         }
-        if self.closing == Closing::Written {
-            self.flush().await?;
-            // It fails only on a stream that was finished.
-            let _ = self.stream.finish();
-            self.closing = Closing::Finished;
-        }
-        delivered(self.stream.stopped().await)
+        self.link.outbound.finish().await?;
+        delivered(self.link.outbound.stopped().await)
     }
 }
 
@@ -185,18 +159,8 @@ impl FrameSender for QuicSender {
         if self.closing != Closing::No {
             return Err(TransportErrorKind::Closed.into());
         }
-        consume_budget().await;
-        self.flush().await?;
         let length = u32::try_from(frame.len()).map_err(|_| TransportErrorKind::TooLarge)?;
-        self.unwritten = if frame.len() <= COPIED {
-            let mut joined = BytesMut::with_capacity(4 + frame.len());
-            joined.put_u32(length);
-            joined.put(frame);
-            [joined.freeze(), Bytes::new()]
-        } else {
-            [Bytes::copy_from_slice(&length.to_be_bytes()), frame]
-        };
-        self.flush().await
+        self.link.outbound.send(length, frame).await
     }
 
     async fn close(&mut self) -> Result<(), TransportError> {
@@ -258,6 +222,7 @@ impl FrameReceiver for QuicReceiver {
             return end.told();
         }
         consume_budget().await;
+        self.link.outbound.be_eager();
         let end = match self.item().await {
             Ok(Some(Item::Frame(frame))) => return Ok(Some(frame)),
             Ok(Some(Item::End)) => {
@@ -275,9 +240,16 @@ impl FrameReceiver for QuicReceiver {
     }
 }
 
+impl Drop for QuicSender {
+    fn drop(&mut self) {
+        self.link.outbound.drop_sender();
+    }
+}
+
 /// Stays beside a connection until its halves are dropped, then closes it.
 struct Keeper {
     connection: quinn::Connection,
+    outbound: Arc<Outbound>,
     read_all: Arc<AtomicBool>,
     linger: Duration,
     /// The socket of the connection; a listener there may be gone.
@@ -285,16 +257,24 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn keep(
-        self,
-        dropped: oneshot::Receiver<Infallible>,
-        stopped: impl Future<Output = Result<Option<VarInt>, StoppedError>>,
-    ) {
-        tokio::select! {
-            _ = dropped => {}
+    async fn keep(self, mut dropped: oneshot::Receiver<Infallible>) {
+        let mut delivering = pin!(async {
+            self.outbound.keep_writing().await;
+            let _ = self.outbound.stopped().await;
+        });
+        let delivered = tokio::select! {
+            _ = &mut dropped => false,
+            () = delivering.as_mut() => true,
             _ = self.connection.closed() => return,
+        };
+        if delivered {
+            tokio::select! {
+                _ = dropped => {}
+                _ = self.connection.closed() => return,
+            }
+        } else {
+            let _ = timeout(self.linger, delivering).await;
         }
-        let _ = timeout(self.linger, stopped).await;
         let code = if self.read_all.load(Ordering::SeqCst) { READ_ALL } else { error::GONE };
         self.connection.close(code, b"");
     }

@@ -1,7 +1,7 @@
 //! The QUIC transport for Repliq.
 //!
 //! One connection carries one stream with frames in both directions; up to 2 MiB a
-//! direction wait for a slow peer. A connection survives a change of address, costs
+//! direction and 16 KiB at each end wait for a slow peer. A connection survives a change of address, costs
 //! a keep-alive every 20 seconds, and is given up 60 seconds after the last packet
 //! heard. It never sends data before the handshake is done (0-RTT is off), never
 //! opens a second stream, and never reads the space in the URL's path.
@@ -15,6 +15,7 @@ mod connection;
 mod error;
 mod frames;
 mod listener;
+mod outbound;
 mod place;
 
 pub use connection::{QuicReceiver, QuicSender};
@@ -150,12 +151,17 @@ impl Transport for Quic {
         &[SCHEME]
     }
 
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        address_to_connect_to(endpoint)?;
+        TlsConfig::check(endpoint)
+    }
+
     async fn connect(
         &self,
         endpoint: &Endpoint,
     ) -> Result<Connection<QuicSender, QuicReceiver>, TransportError> {
         let unreachable = |why: &str| at(TransportErrorKind::Unreachable, endpoint, why);
-        let address = host_and_port(endpoint)?;
+        let address = address_to_connect_to(endpoint)?;
         let side = self.tls.client(endpoint, &[ALPN])?;
         let deadline = Instant::now() + self.timing.handshake;
         let addresses = timeout_at(deadline, lookup_host(address))
@@ -187,7 +193,18 @@ pub(crate) fn host_and_port(endpoint: &Endpoint) -> Result<(&str, u16), Transpor
     if endpoint.scheme() != SCHEME {
         return Err(at(TransportErrorKind::Endpoint, endpoint, "only quic:// is served here"));
     }
+    endpoint.check_query(&["fingerprint"])?;
     endpoint.host_and_port(DEFAULT_PORT)
+}
+
+fn address_to_connect_to(endpoint: &Endpoint) -> Result<(&str, u16), TransportError> {
+    match host_and_port(endpoint)? {
+        (_, 0) => {
+            let why = "nobody is at port 0; write the relay's port";
+            Err(at(TransportErrorKind::Endpoint, endpoint, why))
+        }
+        address => Ok(address),
+    }
 }
 
 fn client_config(side: &ClientSide, timing: Timing) -> Result<quinn::ClientConfig, String> {

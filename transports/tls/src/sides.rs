@@ -51,20 +51,27 @@ impl ServerSide {
 }
 
 impl TlsConfig {
+    /// Looks at an endpoint without connecting: what [`TlsConfig::client`] refuses
+    /// whoever is there.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when the URL names no host that a certificate
+    /// can be for, or pins what is no fingerprint.
+    pub fn check(endpoint: &Endpoint) -> Result<(), TransportError> {
+        wanted(endpoint).map(drop)
+    }
+
     /// What connects to this endpoint, speaking one of these protocols.
     ///
     /// # Errors
-    /// [`TransportErrorKind::Endpoint`] when the URL pins what is no fingerprint,
-    /// [`TransportErrorKind::Io`] when the certificates cannot be used.
+    /// As [`TlsConfig::check`], and [`TransportErrorKind::Io`] when the certificates
+    /// cannot be used.
     pub fn client(
         &self,
         endpoint: &Endpoint,
         protocols: &[&[u8]],
     ) -> Result<ClientSide, TransportError> {
-        let (host, _) = endpoint.host_and_port(0)?;
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|error| endpoint_error(endpoint, &error.to_string()))?;
-        let pinned = pinned(endpoint)?;
+        let (name, pinned) = wanted(endpoint)?;
         let refusal = Arc::new(OnceLock::new());
         let config = self
             .client_config(pinned, Arc::clone(&refusal), protocols)
@@ -159,6 +166,16 @@ pub fn peer_of(certificates: Option<&[CertificateDer<'_>]>) -> Peer {
         Some(Ok(parsed)) => Peer::Verified(parsed.subject_public_key_info().to_vec()),
         _ => Peer::Anonymous,
     }
+}
+
+/// Whom the URL names, and the certificate that it pins.
+fn wanted(
+    endpoint: &Endpoint,
+) -> Result<(ServerName<'static>, Option<Fingerprint>), TransportError> {
+    let (host, _) = endpoint.host_and_port(0)?;
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| endpoint_error(endpoint, &error.to_string()))?;
+    Ok((name, pinned(endpoint)?))
 }
 
 fn pinned(endpoint: &Endpoint) -> Result<Option<Fingerprint>, TransportError> {

@@ -29,7 +29,18 @@ impl<'a> Address<'a> {
             _ => return Err(endpoint_error(endpoint, "only ws:// and wss:// are served here")),
         };
         let (host, port) = endpoint.host_and_port(default_port)?;
+        // What is not encrypted proves nobody's fingerprint.
+        endpoint.check_query(if secure { &["fingerprint"] } else { &[] })?;
         Ok(Self { host, port, secure })
+    }
+
+    /// As [`Address::of`], where one connects to.
+    pub(crate) fn to_connect_to(endpoint: &'a Endpoint) -> Result<Self, TransportError> {
+        let address = Self::of(endpoint)?;
+        if address.port == 0 {
+            return Err(endpoint_error(endpoint, "nobody is at port 0; write the relay's port"));
+        }
+        Ok(address)
     }
 }
 
@@ -44,7 +55,7 @@ mod tests {
             ("ws://127.0.0.1:8080", "127.0.0.1", 8080, false),
             ("ws://[::1]/team", "::1", 80, false),
             #[cfg(feature = "tls")]
-            ("wss://relay.example/team?x", "relay.example", 443, true),
+            ("wss://relay.example/team?fingerprint=ab", "relay.example", 443, true),
         ] {
             let url = url.parse().unwrap();
             assert_eq!(Address::of(&url).unwrap(), Address { host, port, secure }, "{url}");

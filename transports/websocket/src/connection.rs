@@ -19,7 +19,7 @@ use tokio_tungstenite::WebSocketStream;
 /// The sending half of a WebSocket connection.
 ///
 /// Frames sent in a row leave together: the first at once, the others as soon as
-/// the sending task waits for something, or when 64 KiB have gathered. Dropping
+/// the sending task waits for something, or when 128 KiB have gathered. Dropping
 /// it without a close still delivers what was sent, then the peer sees the
 /// connection lost.
 #[derive(Debug)]

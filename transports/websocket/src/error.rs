@@ -2,6 +2,7 @@
 //!
 //! Every cause lands in exactly one kind; no text of a peer decides which.
 
+use crate::answer::meaning;
 use repliq_core::{Endpoint, TransportError, TransportErrorKind};
 use std::io;
 use tokio_tungstenite::tungstenite;
@@ -88,7 +89,10 @@ pub(crate) fn handshake_failed(endpoint: &Endpoint, error: &tungstenite::Error) 
     {
         return refusal;
     }
-    handshake_error(endpoint, &error.to_string())
+    match error {
+        tungstenite::Error::Http(answer) => handshake_error(endpoint, &meaning(answer)),
+        error => handshake_error(endpoint, &error.to_string()),
+    }
 }
 
 pub(crate) fn listen_error(endpoint: &Endpoint, error: &io::Error) -> TransportError {

@@ -1,7 +1,7 @@
 //! The WebSocket transport for Repliq, the default one; encrypted at `wss://` with
 //! the feature `tls`.
 //!
-//! One binary WebSocket message carries one frame; at most one frame and 128 KiB
+//! One binary WebSocket message carries one frame; at most one frame and 192 KiB
 //! wait in this process for a slow peer. An idle connection costs two pings every
 //! 20 seconds and is given up 60 seconds after the last byte heard. It never
 //! compresses, never fragments, and never reads the space in the URL's path: the
@@ -16,6 +16,7 @@
 //! only the peer's answer shows that it has read everything.
 
 mod address;
+mod answer;
 mod connection;
 mod error;
 mod keeper;
@@ -41,14 +42,17 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use wire::{Carrier, Wire};
 
-/// What is read from the socket at once. A received frame keeps this much alive,
-/// so it is small.
-const READ_BYTES: usize = 16 << 10;
+/// What is read from the socket at once. Every connection keeps a buffer of this size.
+const READ_BYTES: usize = 64 << 10;
+/// Received frames up to this size are copied: as a part of the buffer, a frame that is
+/// kept would keep all of it.
+const COPIED: usize = READ_BYTES / 8;
 /// Waiting bytes that are written without waiting for a flush.
-const WRITE_BYTES: usize = 64 << 10;
+const WRITE_BYTES: usize = 128 << 10;
 /// The most that waits to be written: what is below [`WRITE_BYTES`], one frame
 /// with its header, and pongs.
 const MAX_WRITE_BYTES: usize = WRITE_BYTES + MAX_FRAME_BYTES + (64 << 10);
@@ -144,16 +148,22 @@ impl Transport for WebSocket {
         if cfg!(feature = "tls") { &[SCHEME, SECURE_SCHEME] } else { &[SCHEME] }
     }
 
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        let address = Address::to_connect_to(endpoint)?;
+        #[cfg(feature = "tls")]
+        if address.secure {
+            TlsConfig::check(endpoint)?;
+        }
+        let _ = address;
+        request(endpoint).map(drop)
+    }
+
     async fn connect(
         &self,
         endpoint: &Endpoint,
     ) -> Result<Connection<WebSocketSender, WebSocketReceiver>, TransportError> {
-        let address = Address::of(endpoint)?;
-        // The query is for this end alone, and HTTP wants a path before it.
-        let path = if endpoint.path().is_empty() { "/" } else { endpoint.path() };
-        let request = format!("{}://{}{path}", endpoint.scheme(), endpoint.authority())
-            .into_client_request()
-            .map_err(|error| endpoint_error(endpoint, &error.to_string()))?;
+        let address = Address::to_connect_to(endpoint)?;
+        let request = request(endpoint)?;
         let deadline = Instant::now() + self.timing.handshake;
 
         let tcp = timeout_at(deadline, TcpStream::connect((address.host, address.port)))
@@ -177,6 +187,15 @@ impl Transport for WebSocket {
     async fn listen(&self, endpoint: &Endpoint) -> Result<WebSocketListener, TransportError> {
         WebSocketListener::bind(endpoint, self).await
     }
+}
+
+/// What asks for the connection, and for a space.
+fn request(endpoint: &Endpoint) -> Result<Request, TransportError> {
+    // The query is for this end alone, and HTTP wants a path before it.
+    let path = if endpoint.path().is_empty() { "/" } else { endpoint.path() };
+    format!("{}://{}{path}", endpoint.scheme(), endpoint.authority())
+        .into_client_request()
+        .map_err(|error| endpoint_error(endpoint, &error.to_string()))
 }
 
 /// The limits every socket keeps, on what it reads and on what it lets wait.

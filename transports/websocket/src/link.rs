@@ -5,6 +5,7 @@
 //! told the same on every later call, and that nobody's wakeup is lost: sender
 //! and keeper both write, and tokio remembers one writer only, so both are woken.
 
+use crate::COPIED;
 use crate::error::End;
 use crate::wire::Wire;
 use bytes::Bytes;
@@ -23,6 +24,30 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// How many messages without a frame are taken before other tasks get a turn.
 const MESSAGES_PER_TURN: usize = 32;
+
+/// How many frames pass for one unit of tokio's budget. With one each, a burst of small
+/// frames would be cut, and written, every 128 frames.
+const FRAMES_A_UNIT: u32 = 8;
+
+/// Gives other tasks their turn while frames pass.
+#[derive(Default, Debug)]
+struct Pace {
+    paid: u32,
+}
+
+impl Pace {
+    fn poll_proceed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.paid == 0 {
+            ready!(poll_proceed(context)).made_progress();
+            self.paid = FRAMES_A_UNIT;
+        }
+        Poll::Ready(())
+    }
+
+    const fn frame_passed(&mut self) {
+        self.paid = self.paid.saturating_sub(1);
+    }
+}
 
 /// A half of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +93,8 @@ enum Closing {
 #[derive(Debug)]
 struct State {
     socket: WebSocketStream<Wire>,
+    sending: Pace,
+    receiving: Pace,
     /// How receiving ended.
     received: Option<End>,
     /// Why sending failed. Receiving goes on: the peer's last frames may wait.
@@ -96,6 +123,8 @@ impl Link {
         let wakers = Arc::new(Wakers::default());
         let state = State {
             socket,
+            sending: Pace::default(),
+            receiving: Pace::default(),
             received: None,
             unsendable: None,
             closing: Closing::No,
@@ -124,8 +153,8 @@ impl Link {
         context: &mut Context<'_>,
         frame: &mut Option<Bytes>,
     ) -> Poll<Result<(), TransportError>> {
-        let turn = ready!(poll_proceed(context));
         let mut state = self.state();
+        ready!(state.sending.poll_proceed(context));
         let writing = &mut Context::from_waker(&self.writers);
         while let Some(taken) = frame.take() {
             if let Some(refusal) = state.refuses_sending() {
@@ -143,7 +172,7 @@ impl Link {
             }
             *frame = state.take(taken);
         }
-        turn.made_progress();
+        state.sending.frame_passed();
         self.see_off(&mut state);
         Poll::Ready(match &state.unsendable {
             Some(end) => Err(end.on_sending()),
@@ -186,8 +215,8 @@ impl Link {
         &self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, TransportError>> {
-        let turn = ready!(poll_proceed(context));
         let mut state = self.state();
+        ready!(state.receiving.poll_proceed(context));
         // Whoever waits for an answer wants the next question to leave at once.
         state.eager = true;
         for _ in 0..MESSAGES_PER_TURN {
@@ -199,7 +228,7 @@ impl Link {
                 return Poll::Pending;
             };
             if let Some(frame) = frame {
-                turn.made_progress();
+                state.receiving.frame_passed();
                 return Poll::Ready(Ok(Some(frame)));
             }
             if state.received.is_some() {
@@ -319,6 +348,9 @@ impl State {
     /// or the last one.
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let end = match ready!(Pin::new(&mut self.socket).poll_next(context)) {
+            Some(Ok(Message::Binary(frame))) if frame.len() <= COPIED => {
+                return Poll::Ready(Some(Bytes::copy_from_slice(&frame)));
+            }
             Some(Ok(Message::Binary(frame))) => return Poll::Ready(Some(frame)),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
                 return Poll::Ready(None);

@@ -6,6 +6,7 @@
 //! dropped.
 
 use crate::address::Address;
+use crate::answer::Answer;
 use crate::connection::{WebSocketReceiver, WebSocketSender, open};
 use crate::error::listen_error;
 use crate::security::Security;
@@ -19,7 +20,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::accept_async_with_config;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
 const MAX_HANDSHAKES: usize = 256;
 /// How long accepting rests when the system refuses, as when files run out.
@@ -77,11 +79,28 @@ impl WebSocketListener {
             let handshake = async {
                 tcp.set_nodelay(true).ok()?;
                 let (carrier, peer) = security.accept(tcp).await.ok()?;
-                let socket = accept_async_with_config(Wire::new(carrier), Some(limits()));
-                Some(open(socket.await.ok()?, timing, peer))
+                Some(open(upgrade(Wire::new(carrier)).await?, timing, peer))
             };
             timeout(timing.handshake, handshake).await.ok().flatten()
         }));
+    }
+}
+
+/// Agrees on WebSocket, or tells the peer why not.
+async fn upgrade(mut wire: Wire) -> Option<WebSocketStream<Wire>> {
+    match accept_async_with_config(&mut wire, Some(limits())).await {
+        // Nothing was read past the request: a peer that says more has to wait for the
+        // answer first.
+        Ok(_) => {
+            let socket = WebSocketStream::from_raw_socket(wire, Role::Server, Some(limits()));
+            Some(socket.await)
+        }
+        Err(error) => {
+            if let Some(answer) = Answer::to(&error) {
+                let _ = answer.give(&mut wire).await;
+            }
+            None
+        }
     }
 }
 

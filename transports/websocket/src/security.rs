@@ -49,6 +49,7 @@ impl Security {
         }
     }
 
+    /// Starts to encrypt, or tells a peer that does not to do so.
     pub(crate) async fn accept(&self, tcp: TcpStream) -> io::Result<(Carrier, Peer)> {
         match self {
             Self::Plain => Ok((Carrier::Plain(tcp), Peer::Anonymous)),

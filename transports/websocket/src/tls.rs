@@ -4,6 +4,7 @@
 //! byte of WebSocket is said. It never decides whom to trust: that is what
 //! [`TlsConfig`] says.
 
+use crate::answer::Answer;
 use crate::error::handshake_error;
 use crate::wire::Carrier;
 use repliq_core::{Endpoint, Peer, TransportError};
@@ -28,13 +29,30 @@ pub(crate) async fn connect(
         Err(error) => Err(side
             .refusal()
             .or_else(|| refusal_of(&error))
-            .unwrap_or_else(|| handshake_error(endpoint, &error.to_string()))),
+            .unwrap_or_else(|| handshake_error(endpoint, &meaning(&error)))),
     }
 }
 
-pub(crate) async fn accept(tcp: TcpStream, side: &ServerSide) -> io::Result<(Carrier, Peer)> {
+pub(crate) async fn accept(mut tcp: TcpStream, side: &ServerSide) -> io::Result<(Carrier, Peer)> {
+    let mut first = [0];
+    tcp.peek(&mut first).await?;
+    if let Some(answer) = Answer::to_unencrypted(first[0]) {
+        answer.give(&mut tcp).await?;
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     let acceptor = TlsAcceptor::from(Arc::clone(&side.config));
     Ok(opened(acceptor.accept(tcp).await?.into()))
+}
+
+/// What it means that the handshake failed, other than for a certificate.
+fn meaning(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "that port is not encrypted: write ws://".to_owned()
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn opened(stream: TlsStream<TcpStream>) -> (Carrier, Peer) {

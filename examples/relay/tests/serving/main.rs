@@ -7,9 +7,9 @@ mod promises;
 use std::path::Path;
 use std::process::Command;
 
-/// The program, told to serve.
-fn serve(listen: &str, data: &Path) -> Command {
+/// The program, told to serve, and where to keep a certificate.
+fn serve(listen: &[&str], data: &Path, self_signed: Option<&Path>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay"));
-    command.args(["--listen", listen, "--data"]).arg(data);
+    promises::tell(&mut command, listen, data, self_signed);
     command
 }

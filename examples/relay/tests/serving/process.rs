@@ -58,10 +58,11 @@ impl Process {
         panic!("no line with {text:?}, but {:#?}", self.said);
     }
 
-    /// The endpoint that a relay says it listens at.
-    pub(crate) fn endpoint(&mut self) -> String {
-        let line = self.line_with("ws://");
-        let from = line.find("ws://").unwrap();
+    /// The next endpoint of this scheme that a relay says it listens at.
+    pub(crate) fn endpoint(&mut self, scheme: &str) -> String {
+        let at = format!(" {scheme}://");
+        let line = self.line_with(&at);
+        let from = line.find(&at).unwrap() + 1;
         line[from..].split([' ', ',']).next().unwrap().to_owned()
     }
 

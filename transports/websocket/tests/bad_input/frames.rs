@@ -8,7 +8,7 @@ use bytes::Bytes;
 use repliq_core::{FrameReceiver, FrameSender, MAX_FRAME_BYTES, TransportErrorKind};
 use repliq_transport_websocket::WebSocket;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_cut_off_by_the_end_is_lost_after_what_came_before() {
@@ -129,14 +129,7 @@ async fn a_flood_of_pings_from_a_peer_that_reads_nothing_stays_bounded() {
     let reading = async {
         let mut pongs = 0;
         loop {
-            let first = read.read_u8().await.unwrap();
-            let len = match read.read_u8().await.unwrap() {
-                126 => u64::from(read.read_u16().await.unwrap()),
-                127 => read.read_u64().await.unwrap(),
-                len => u64::from(len),
-            };
-            let mut payload = vec![0; usize::try_from(len).unwrap()];
-            read.read_exact(&mut payload).await.unwrap();
+            let (first, payload) = read_frame(&mut read).await;
             if first == FINAL | BINARY {
                 return (pongs, payload);
             }

@@ -152,24 +152,74 @@ async fn an_ipv6_address_is_listened_at_and_connected_to() {
     meets(&mut listener, &at).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_query_without_a_path_is_no_part_of_the_request() {
-    let (mut listener, at) = listener(&WebSocket::new()).await;
-    meets(&mut listener, &format!("{at}?fingerprint=ab").parse().unwrap()).await;
+/// What a listener answers to this, whole.
+async fn answer(listener: &mut WebSocketListener, request: &[u8]) -> String {
+    let mut raw = tcp(&listener.local_endpoint()).await;
+    raw.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    tokio::select! {
+        _ = listener.accept() => panic!("{request:?} was accepted"),
+        read = soon("the answer", raw.read_to_string(&mut answer)) => drop(read.unwrap()),
+    }
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plain_peer_gets_nowhere_at_an_encrypted_listener() {
+async fn a_browser_or_a_probe_is_answered_in_plain_http() {
+    let (mut listener, at) = listener(&WebSocket::new()).await;
+    for (request, status) in [
+        (&b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"[..], "426 Upgrade Required"),
+        (b"HEAD /team HTTP/1.0\r\n\r\n", "426 Upgrade Required"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "4"),
+        (
+            b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+              Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            "426 Upgrade Required",
+        ),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello \r\n\r\n", "400 Bad Request"),
+        (b"EHLO mail.example\r\n\r\n", "400 Bad Request"),
+    ] {
+        let answer = answer(&mut listener, request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{answer}");
+        assert!(body.contains("ws://"), "{answer}");
+        let names_websocket = head.contains("\r\nUpgrade: websocket");
+        assert_eq!(names_websocket, head.contains("426"), "{answer}");
+    }
+    meets(&mut listener, &at).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_request_at_an_encrypted_port_is_answered_in_plain_http() {
     let transport = WebSocket::new();
     let mut listener = transport.listen(&"wss://127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let at = listener.local_endpoint();
-    let plain = at.as_str().replace("wss://", "ws://").parse().unwrap();
-    let refused = async {
-        tokio::select! {
-            _ = listener.accept() => panic!("a plain connection was accepted"),
-            refused = transport.connect(&plain) => refused.unwrap_err(),
-        }
+    let answer = answer(&mut listener, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.3"), "{answer}");
+    assert!(answer.contains("wss://"), "{answer}");
+}
+
+/// What is written at the other scheme is refused with the scheme to write.
+async fn at_the_wrong_scheme(listen: &str, write: &str, word: &str) {
+    let transport = WebSocket::new();
+    let mut listener = transport.listen(&listen.parse().unwrap()).await.unwrap();
+    let address = listener.local_endpoint().authority().to_owned();
+    let url = write.replace("HERE", &address).parse().unwrap();
+    let error = tokio::select! {
+        _ = listener.accept() => panic!("{url} was accepted"),
+        refused = soon("being refused", transport.connect(&url)) => refused.unwrap_err(),
     };
-    let error = soon("being refused", refused).await;
     assert_eq!(error.kind, TransportErrorKind::Handshake, "{error}");
+    assert!(error.to_string().contains(word), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_peer_at_an_encrypted_listener_is_told_to_encrypt() {
+    at_the_wrong_scheme("wss://127.0.0.1:0", "ws://HERE/team", "is encrypted: write wss://").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypting_peer_at_a_plain_listener_is_told_not_to() {
+    let pinned = format!("wss://HERE/team?fingerprint={}", "ab".repeat(32));
+    at_the_wrong_scheme("ws://127.0.0.1:0", &pinned, "is not encrypted: write ws://").await;
 }

@@ -7,7 +7,7 @@ use repliq_transport_websocket::{
 };
 use std::future::Future;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub(crate) type Accepted = Connection<WebSocketSender, WebSocketReceiver>;
@@ -71,7 +71,7 @@ pub(crate) fn header(first: u8, len: u64) -> Vec<u8> {
 }
 
 /// Reads one short, unmasked frame: its first byte and payload.
-pub(crate) async fn read_frame(raw: &mut TcpStream) -> (u8, Vec<u8>) {
+pub(crate) async fn read_frame(raw: &mut (impl AsyncRead + Unpin)) -> (u8, Vec<u8>) {
     let first = raw.read_u8().await.unwrap();
     let len = match raw.read_u8().await.unwrap() {
         126 => u64::from(raw.read_u16().await.unwrap()),

@@ -1,21 +1,23 @@
-//! Who trusts whom: every certificate that should not be trusted is refused with a
-//! typed error that says why, and a verified key reaches the program.
+//! Who trusts whom, for every transport that encrypts: a certificate that should not
+//! be trusted is refused with a typed error that says why, and a verified key reaches
+//! the program.
+//!
+//! The test that takes this in says which transport: `Encrypted`, `encrypted` and
+//! `ANYWHERE`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
+use crate::{ANYWHERE, Encrypted, encrypted};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use repliq_core::{
     Connection, Endpoint, Listener, Peer, Transport, TransportError, TransportErrorKind,
 };
-use repliq_transport_quic::{Quic, QuicReceiver, QuicSender, Refusal, TlsConfig};
+use repliq_transport_tls::{Refusal, TlsConfig};
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::Duration;
 use tempfile::TempDir;
 
-type Met = Connection<QuicSender, QuicReceiver>;
+type Met = Connection<<Encrypted as Transport>::Sender, <Encrypted as Transport>::Receiver>;
 
 /// An authority that issues certificates into a directory.
 struct Authority {
@@ -60,10 +62,9 @@ async fn meet(
     connecting: TlsConfig,
     change: impl Fn(String) -> String,
 ) -> (Result<Met, TransportError>, Option<Met>) {
-    let transport = Quic::new(listening);
-    let mut listener = transport.listen(&"quic://127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let mut listener = encrypted(listening).listen(&ANYWHERE.parse().unwrap()).await.unwrap();
     let at: Endpoint = change(listener.local_endpoint().to_string()).parse().unwrap();
-    let connector = Quic::new(connecting).handshake_timeout(Duration::from_secs(10));
+    let connector = encrypted(connecting);
     let (mut connecting, mut accepting) = (pin!(connector.connect(&at)), pin!(listener.accept()));
     tokio::select! {
         connected = &mut connecting => match connected {
@@ -185,12 +186,12 @@ async fn a_listener_that_requires_certificates_refuses_others_by_name_of_the_rea
 #[tokio::test]
 async fn a_kept_certificate_has_the_same_fingerprint_when_a_relay_starts_again() {
     let home = TempDir::new().unwrap();
-    let at = "quic://127.0.0.1:0".parse().unwrap();
+    let at = ANYWHERE.parse().unwrap();
     let mut urls = Vec::new();
     for _ in 0..2 {
         let tls = TlsConfig::new().self_signed_in(home.path().join("tls")).unwrap();
         let fingerprint = tls.fingerprint().unwrap().to_string();
-        let listener = Quic::new(tls).listen(&at).await.unwrap();
+        let listener = encrypted(tls).listen(&at).await.unwrap();
         let shown = listener.local_endpoint().query("fingerprint").unwrap().to_owned();
         assert_eq!(shown, fingerprint);
         urls.push(shown);
@@ -201,8 +202,8 @@ async fn a_kept_certificate_has_the_same_fingerprint_when_a_relay_starts_again()
 #[tokio::test]
 async fn listening_at_a_url_that_pins_another_certificate_is_refused() {
     let wrong = "ab".repeat(32);
-    let at = format!("quic://127.0.0.1:0?fingerprint={wrong}").parse().unwrap();
-    let error = Quic::new(TlsConfig::new()).listen(&at).await.unwrap_err();
+    let at = format!("{ANYWHERE}?fingerprint={wrong}").parse().unwrap();
+    let error = encrypted(TlsConfig::new()).listen(&at).await.unwrap_err();
     assert_eq!(error.kind, TransportErrorKind::Endpoint);
     assert!(error.to_string().contains("this end's certificate has"), "{error}");
 }
