@@ -38,9 +38,8 @@
 //! ```
 //!
 //! # What is kept of a deleted character
-//! That it was there, between which others, in a few bytes a run; not what it
-//! was, once the text has been saved and loaded. [`Crdt::prune`] forgets nothing
-//! yet: a character that is deleted everywhere may still be the origin of one
+//! What it was, and between which others, in a few bytes a run; what is saved is
+//! compressed. [`Crdt::prune`] forgets nothing yet: a character that is deleted everywhere may still be the origin of one
 //! that is not, so forgetting it means writing those others' origins anew.
 
 mod edit;

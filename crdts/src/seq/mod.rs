@@ -221,7 +221,6 @@ impl Seq {
         let new = Newcomer { dot, left, right };
         let spot = self.place_between(new).unwrap_or_else(|| self.place_among(new));
         let run = Run::new(elements.first, elements.len, left, right).with_dead(dead);
-        self.open = None;
         self.tree.insert(spot, run);
     }
 

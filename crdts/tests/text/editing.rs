@@ -106,6 +106,40 @@ proptest! {
         check(&other, &model);
     }
 
+    /// What is kept at hand of the latest edits must never show.
+    #[test]
+    fn an_edit_does_what_it_does_to_the_same_text_loaded_a_moment_ago(
+        steps in prop::collection::vec((0_usize..2, 0_u8..12, 0_usize..40, 1_usize..4), 1..80),
+    ) {
+        let mut texts = [text_of(1), text_of(2)];
+        let mut cursors = [0, 0];
+        for (who, kind, place, len) in steps {
+            let other = texts[1 - who].clone();
+            let text = &mut texts[who];
+            let saved = Saved {
+                version: text.version().clone(),
+                last: text.last(),
+                state: repliq_core::decode(&repliq_core::encode(&**text)).unwrap(),
+            };
+            let mut loaded: Standalone<Text> = Standalone::resume(saved, text.replica());
+            for text in [&mut *text, &mut loaded] {
+                let count = text.len();
+                let cursor = if kind % 2 == 0 { cursors[who].min(count) } else { place % (count + 1) };
+                match kind {
+                    0..=5 => text.insert(cursor, &"abc"[..len]).unwrap(),
+                    6..=8 => text.delete(cursor..(cursor + len).min(count)).unwrap(),
+                    9 => text.delete(cursor.saturating_sub(len)..cursor).unwrap(),
+                    _ => text.merge(other.clone()),
+                }
+            }
+            if kind < 6 {
+                cursors[who] = cursors[who].min(text.len()) + len;
+            }
+            prop_assert_eq!(text.to_string(), loaded.to_string());
+            prop_assert_eq!(&**text, &*loaded);
+        }
+    }
+
     #[test]
     fn every_index_has_its_byte_and_its_utf16_unit(typed in "[a-cé本😀]{0,60}", cut in 0_usize..40) {
         let mut text = text_of(1);
