@@ -54,9 +54,8 @@ pub use edit::TextMut;
 pub use op::{LeftOrigin, RightOrigin, Stretch, Target, TextOp, Typed};
 pub use read::{Anchor, Side};
 
-use crate::seq::{Elements, MAX_ELEMENTS, NONE, Refusal, Seq};
-use op::own;
-use repliq_core::{Crdt, CrdtError, Dot, Effects, ReplicaId, Stamp, Standalone, Tx, Version};
+use crate::seq::{Elements, Refusal, Seq};
+use repliq_core::{Crdt, CrdtError, Effects, ReplicaId, Stamp, Standalone, Tx, Version};
 use saved::Asleep;
 use scalars::Scalars;
 use std::sync::OnceLock;
@@ -276,38 +275,8 @@ impl History {
         at: Stamp,
         count: u32,
     ) -> Result<Elements, CrdtError> {
-        let left = self.left_element(left, at)?;
-        let right = self.right_element(right, left, at)?;
+        let (left, right) = self.seq.find_origins(left, right, at)?;
         self.seq.insert(at.dot, count, left, right).map_err(refused)
-    }
-
-    fn left_element(&self, left: LeftOrigin, at: Stamp) -> Result<u32, CrdtError> {
-        let dot = match left {
-            LeftOrigin::Start => return Ok(NONE),
-            LeftOrigin::Back(slots) => own(at, slots),
-            LeftOrigin::At(dot) => Some(dot),
-        };
-        self.origin(dot)
-    }
-
-    fn right_element(&self, right: RightOrigin, left: u32, at: Stamp) -> Result<u32, CrdtError> {
-        let dot = match right {
-            RightOrigin::End => return Ok(NONE),
-            RightOrigin::Inherited | RightOrigin::Following if left == NONE => None,
-            RightOrigin::Inherited => return Ok(self.seq.right_of(left)),
-            RightOrigin::Following => {
-                let dot = self.seq.dot(left);
-                dot.seq.checked_add(1).map(|seq| Dot { seq, ..dot })
-            }
-            RightOrigin::Back(slots) => own(at, slots),
-            RightOrigin::At(dot) => Some(dot),
-        };
-        self.origin(dot)
-    }
-
-    fn origin(&self, dot: Option<Dot>) -> Result<u32, CrdtError> {
-        let element = dot.and_then(|dot| self.seq.find(dot));
-        element.ok_or(CrdtError::Invalid("an origin of the insertion is not there"))
     }
 
     fn apply_delete(
@@ -327,32 +296,10 @@ impl History {
                 return Ok(());
             }
         }
-        for elements in self.found(stretches, at)? {
+        for elements in self.seq.find_stretches(stretches, at)? {
             self.delete(elements, fx);
         }
         Ok(())
-    }
-
-    /// What the stretches name; refused unless all of it is there.
-    fn found(&self, stretches: &[Stretch], at: Stamp) -> Result<Vec<Elements>, CrdtError> {
-        const MISSING: CrdtError = CrdtError::Invalid("a character to delete is not there");
-        let mut found = Vec::new();
-        let mut before = None;
-        for Stretch { from, len } in stretches {
-            let mut dot = from.dot(at, before).ok_or(MISSING)?;
-            before = Some(dot);
-            if *len == 0 || *len > u64::from(MAX_ELEMENTS) {
-                return Err(CrdtError::Invalid("a deletion of nothing, or of too much"));
-            }
-            let mut left = *len;
-            while left > 0 {
-                let elements = self.seq.find_run(dot, left).ok_or(MISSING)?;
-                left -= u64::from(elements.len);
-                dot.seq = dot.seq.saturating_add(u64::from(elements.len));
-                found.push(elements);
-            }
-        }
-        Ok(found)
     }
 
     /// Deletes what of these elements is alive.

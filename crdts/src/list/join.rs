@@ -11,7 +11,10 @@ impl<T: Value> List<T> {
     /// Takes over what `other` has. O(n log n) in the elements of `other`.
     pub(super) fn take_over(&mut self, mut other: Self, fx: &mut Effects<Self>) {
         let before = self.seq.elements();
-        let added = self.seq.absorb(&other.seq);
+        let mut added = self.seq.adopt(&other.seq);
+        // They come to life one after the other, each where it is at home.
+        added.iter_mut().for_each(|piece| piece.dead = true);
+        self.seq.place_adopted(&added, &other.seq, |_, _| {});
         if !added.is_empty() {
             fx.undo(|| ListUndo(Step::Added(before)));
         }
@@ -24,8 +27,8 @@ impl<T: Value> List<T> {
             }
         }
         self.delete_what_is_deleted_in(&other, before, fx);
-        for absorbed in added {
-            self.take_values(&mut other, absorbed.there, absorbed.here, fx);
+        for piece in added {
+            self.take_values(&mut other, piece.there, piece.here, fx);
         }
         self.take_homes(&other, before, fx);
         self.take_written(other, before, fx);
@@ -39,19 +42,10 @@ impl<T: Value> List<T> {
     fn delete_what_is_deleted_in(&mut self, other: &Self, before: u32, fx: &mut Effects<Self>) {
         for run in other.seq.runs().filter(|run| run.is_dead()) {
             other.for_each_dead(run, |there| {
-                let mut done = 0;
-                while done < there.len {
-                    let (dot, len) = other.seq.stretch_at(there.first + done);
-                    let left = len.min(there.len - done);
-                    match self.seq.find_run(dot, u64::from(left)) {
-                        Some(found) if found.first < before => {
-                            self.delete(found, fx);
-                            done += found.len;
-                        }
-                        Some(found) => done += found.len,
-                        None => done += self.seq.gap(dot, left).max(1),
-                    }
-                }
+                let mut held = Vec::new();
+                self.seq.for_each_held(&other.seq, there, |found| held.push(found));
+                held.retain(|found| found.first < before);
+                held.into_iter().for_each(|found| self.delete(found, fx));
             });
         }
     }

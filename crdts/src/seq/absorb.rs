@@ -6,52 +6,52 @@ use repliq_core::Dot;
 
 /// Elements of another sequence that are new here, with consecutive handles in
 /// both.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Absorbed {
-    /// The first of them, in the other sequence.
-    pub(crate) there: u32,
+#[derive(Clone, Copy)]
+pub(crate) struct Adopted {
     /// What they are here.
     pub(crate) here: Elements,
-}
-
-/// Elements of the other sequence that are not here.
-#[derive(Clone, Copy)]
-struct Piece {
+    /// The first of them, in the other sequence.
+    pub(crate) there: u32,
+    /// Whether they are dead here, as they are there at first.
+    pub(crate) dead: bool,
     dot: Dot,
-    there: u32,
-    len: u32,
+    /// Their origins, in the other sequence.
     left: u32,
     right: u32,
 }
 
 impl Seq {
-    /// Takes in every element that only `other` has; all of them are dead at first.
-    /// O(n log n) in the runs of `other`.
-    pub(crate) fn absorb(&mut self, other: &Self) -> Vec<Absorbed> {
-        let mut pieces = self.missing(other);
-        // Handles ascend with the pieces, so that a piece is found by a handle in it.
-        pieces.sort_unstable_by_key(|piece| piece.dot);
-        let mut absorbed = Vec::with_capacity(pieces.len());
-        pieces.retain(|piece| {
-            let here = self.add(piece.dot, piece.len);
-            let here = here.map(|here| absorbed.push(Absorbed { there: piece.there, here }));
-            here.is_ok()
+    /// Gives handles to the elements that only `other` has, in ascending order.
+    /// Each gets its place by [`Seq::place_adopted`]. O(n log n) in the runs of
+    /// `other`.
+    pub(crate) fn adopt(&mut self, other: &Self) -> Vec<Adopted> {
+        let mut missing = self.missing(other);
+        missing.sort_unstable_by_key(|piece| piece.dot);
+        // What there is no room for is left out.
+        missing.retain_mut(|piece| match self.add(piece.dot, piece.here.len) {
+            Ok(here) => {
+                piece.here = here;
+                true
+            }
+            Err(_) => false,
         });
-        self.place_all(&pieces, &absorbed, other);
-        absorbed
+        missing
     }
 
-    /// Places every piece after the pieces its origins are in.
-    fn place_all(&mut self, pieces: &[Piece], absorbed: &[Absorbed], other: &Self) {
-        let mut begun = vec![false; pieces.len()];
+    /// Places all that was adopted, each piece after those its origins are in.
+    pub(crate) fn place_adopted(
+        &mut self,
+        adopted: &[Adopted],
+        other: &Self,
+        mut placed: impl FnMut(&Self, &Adopted),
+    ) {
+        let mut begun = vec![false; adopted.len()];
         let mut waiting = Vec::new();
-        for number in 0..pieces.len() {
+        for number in 0..adopted.len() {
             waiting.push(number);
             while let Some(&number) = waiting.last() {
-                let (Some(piece), Some(held)) = (pieces.get(number), absorbed.get(number)) else {
-                    break;
-                };
-                if self.is_placed(held.here.first) {
+                let Some(piece) = adopted.get(number) else { break };
+                if self.is_placed(piece.here.first) {
                     waiting.pop();
                     continue;
                 }
@@ -65,29 +65,31 @@ impl Seq {
                 if begun.get_mut(number).is_some_and(|begun| !std::mem::replace(begun, true)) {
                     for origin in [left, right] {
                         if origin != NONE && !self.is_placed(origin) {
-                            let held = absorbed.partition_point(|held| held.here.first <= origin);
+                            // Pieces got their handles in their own order.
+                            let held = adopted.partition_point(|piece| piece.here.first <= origin);
                             waiting.extend(held.checked_sub(1));
                         }
                     }
                 }
                 if waiting.len() == before {
                     waiting.pop();
-                    self.place_dead(held.here, left, right);
+                    self.place_one(piece, left, right);
+                    placed(self, piece);
                 }
             }
         }
     }
 
-    fn place_dead(&mut self, elements: Elements, left: u32, right: u32) {
+    fn place_one(&mut self, piece: &Adopted, left: u32, right: u32) {
         // Only a damaged state has origins that cannot be: they count as the edges.
         let [left, right] =
             [left, right].map(|origin| if self.is_placed(origin) { origin } else { NONE });
         let right = if self.are_in_order(left, right) { right } else { NONE };
-        self.put(elements, left, right, true);
+        self.put(piece.here, left, right, piece.dead);
     }
 
     /// The elements of `there` that are not here.
-    fn missing(&self, there: &Self) -> Vec<Piece> {
+    fn missing(&self, there: &Self) -> Vec<Adopted> {
         let mut missing = Vec::new();
         for run in there.runs() {
             there.for_each_stretch(run, |dot, part| {
@@ -100,18 +102,40 @@ impl Seq {
                         continue;
                     }
                     let len = self.gap(dot, left).max(1);
-                    missing.push(Piece {
+                    missing.push(Adopted {
                         dot,
                         there: part.first() + done,
-                        len,
+                        here: Elements { first: NONE, len },
                         left: part.left_at(done),
                         right: part.right(),
+                        dead: part.is_dead(),
                     });
                     done += len;
                 }
             });
         }
         missing
+    }
+
+    /// Those of `there` that are here, of elements with consecutive handles there.
+    pub(crate) fn for_each_held(
+        &self,
+        there: &Self,
+        elements: Elements,
+        mut each: impl FnMut(Elements),
+    ) {
+        let mut done = 0;
+        while done < elements.len {
+            let (dot, len) = there.stretch_at(elements.first + done);
+            let left = len.min(elements.len - done);
+            match self.find_run(dot, u64::from(left)) {
+                Some(found) => {
+                    each(found);
+                    done += found.len;
+                }
+                None => done += self.gap(dot, left).max(1),
+            }
+        }
     }
 
     /// The parts of a run with consecutive dots, each with the first of its dots.

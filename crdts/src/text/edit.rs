@@ -2,7 +2,7 @@
 
 use super::op::{LeftOrigin, RightOrigin, Stretch, Target, TextOp, Typed};
 use super::{History, Text};
-use crate::seq::{NONE, Origins};
+use crate::seq::Seq;
 use repliq_core::{Author, Dot, EditError};
 use std::ops::{Range, RangeBounds};
 
@@ -86,24 +86,7 @@ impl History {
         if text.is_empty() {
             return Ok(None);
         }
-        let Origins { left, right, inherited } = self.seq.origins(place);
-        let before = (left != NONE).then(|| self.seq.dot(left));
-        let right = if right == NONE {
-            RightOrigin::End
-        } else if inherited {
-            RightOrigin::Inherited
-        } else {
-            let dot = self.seq.dot(right);
-            match before {
-                Some(Dot { replica, seq })
-                    if replica == dot.replica && seq.checked_add(1) == Some(dot.seq) =>
-                {
-                    RightOrigin::Following
-                }
-                _ => RightOrigin::of(dot, next),
-            }
-        };
-        let left = before.map_or(LeftOrigin::Start, |dot| LeftOrigin::of(dot, next));
+        let (left, right) = self.seq.say_origins(place, next);
         Ok(Some(TextOp::Insert { left, right, text: Typed::from(text) }))
     }
 
@@ -169,11 +152,5 @@ pub(super) fn delete_op(stretches: &[(Dot, u64)], next: Option<Dot>) -> TextOp {
     if let [(dot, len)] = stretches {
         return TextOp::Delete(Stretch { from: Target::of(*dot, next, None), len: *len });
     }
-    let mut before = None;
-    let each = stretches.iter().map(|(dot, len)| {
-        let from = Target::of(*dot, next, before);
-        before = Some(*dot);
-        Stretch { from, len: *len }
-    });
-    TextOp::DeleteEach(each.collect())
+    TextOp::DeleteEach(Seq::say_stretches(stretches, next))
 }

@@ -34,7 +34,7 @@ pub(super) fn reauthor(
 /// Where text goes that was inserted after `left`.
 fn index_after(left: LeftOrigin, at: Stamp, before: &Text, now: &Text) -> Result<usize, CrdtError> {
     let (before, now) = (before.history()?, now.history()?);
-    let element = before.left_element(left, at)?;
+    let element = before.seq.find_left(left, at)?;
     if element == NONE {
         return Ok(0);
     }
@@ -54,7 +54,7 @@ fn delete_again(
     let mut dots: Vec<(Dot, u64)> = Vec::new();
     let (before, now) = (before.history()?, tx.history()?);
     let mut counterparts = Counterparts::new(before, now);
-    for found in before.found(stretches, at)? {
+    for found in before.seq.find_stretches(stretches, at)? {
         for element in found.first..found.first + found.len {
             if let Some(counterpart) = counterparts.of(element) {
                 add_stretch(&mut dots, now.seq.dot(counterpart), 1);
