@@ -5,9 +5,7 @@
 //! repeating any frame costs a reconnect at most. It promises that a connection
 //! that has lost a frame ends within [`NOTICED`], as the keep-alive of a real
 //! transport ends one that is dead in one direction; until then frames go on
-//! passing, so the engine meets the gap first. With the first frame of a direction
-//! all others are lost: a connection that begins in the middle is nothing a transport
-//! gives, and looks like a stranger's. It never changes or reorders a frame.
+//! passing, so the engine meets the gap first. It never changes or reorders a frame.
 
 use super::network::{Direction, Fate, Network};
 use bytes::Bytes;
@@ -71,7 +69,6 @@ fn over<S, R>(
     let way = |direction| Way {
         network: network.clone(),
         direction,
-        is_first: true,
         is_dead: false,
         ends: Arc::clone(&ends),
     };
@@ -115,8 +112,6 @@ impl<L: Listener> Listener for LossyListener<L> {
 struct Way {
     network: Network,
     direction: Direction,
-    /// No frame has passed yet.
-    is_first: bool,
     is_dead: bool,
     /// When the connection ends; both directions share it.
     ends: Arc<watch::Sender<Option<Instant>>>,
@@ -127,10 +122,9 @@ impl Way {
         if self.is_dead {
             return Fate::Lost { rest: true };
         }
-        let (fate, is_first) = (self.network.fate(self.direction), self.is_first);
-        self.is_first = false;
+        let fate = self.network.fate(self.direction);
         if let Fate::Lost { rest } = fate {
-            self.is_dead = rest || is_first;
+            self.is_dead = rest;
             let noticed = Instant::now() + NOTICED;
             self.ends.send_if_modified(|ends| ends.replace(noticed).is_none());
         }

@@ -42,11 +42,17 @@ impl Session {
     }
 
     fn receive_hello(&mut self, frame: &Bytes) -> Result<(), SessionError> {
-        let mut hello = decode_hello(frame).inspect_err(|error| {
-            // The versions in our hello tell the peer what we speak.
-            if matches!(error, SessionError::Version { .. }) {
-                self.answer_hello();
+        let mut hello = decode_hello(frame).map_err(|error| match error {
+            // A peer whose hello was lost on the way: calling again helps.
+            SessionError::NotRepliq if decode_frame(frame).is_ok() => {
+                SessionError::Malformed("a frame came before the hello")
             }
+            // The versions in our hello tell the peer what we speak.
+            SessionError::Version { .. } => {
+                self.answer_hello();
+                error
+            }
+            error => error,
         })?;
         if hello.replica == self.config.replica {
             self.answer_hello();

@@ -5,8 +5,8 @@ use crate::world::{PATIENCE, World};
 use bytes::Bytes;
 use repliq_core::Hlc;
 use repliq_sync::{
-    Config, DocumentName, Effect, Farewell, Hello, Position, Refusal, Role, Session, SessionError,
-    encode_hello,
+    Config, DocumentName, Effect, Farewell, Hello, Message, Position, Refusal, Role, Session,
+    SessionError, encode_frame, encode_hello,
 };
 use std::time::Duration;
 
@@ -320,6 +320,15 @@ fn a_peer_that_speaks_our_version_among_others_is_welcome() {
     other[4..8].copy_from_slice(&[0, 9, 0, 1]);
     let effects = receive(&mut session(Role::Acceptor, ""), &other.into());
     assert!(matches!(&effects[0], Effect::Identify { .. }));
+}
+
+#[test]
+fn a_frame_whose_hello_was_lost_does_not_make_its_sender_a_stranger() {
+    let lost = encode_frame(1, &Message::Probe(7));
+    let effects = receive(&mut session(Role::Acceptor, ""), &lost);
+    assert!(matches!(end(&effects), Some(Err(SessionError::Malformed(_)))), "{effects:?}");
+    let effects = receive(&mut session(Role::Acceptor, ""), &"220 mail ESMTP".into());
+    assert_eq!(end(&effects), Some(&Err(SessionError::NotRepliq)));
 }
 
 #[test]
