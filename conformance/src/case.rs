@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// How long a case may take before it counts as hung.
+/// How long a case may take before it counts as hung, for each step of [`effort`].
 const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// Whether an implementation may do without.
@@ -90,6 +90,15 @@ pub fn run_seed() -> u64 {
     fixed.unwrap_or_else(|| RandomState::new().hash_one(thread::current().id()))
 }
 
+/// How hard to try: the environment variable `REPLIQ_EFFORT` if it holds a
+/// decimal number, else 1. Cases that stand on chance repeat themselves so many
+/// times as often, and every case may take so many times as long.
+#[must_use]
+pub fn effort() -> u16 {
+    let fixed = std::env::var("REPLIQ_EFFORT").ok().and_then(|effort| effort.trim().parse().ok());
+    fixed.unwrap_or(1).max(1)
+}
+
 /// Runs one case on a thread of its own, with a panic guard and a watchdog.
 pub fn run_case<H: Send + 'static>(case: &Case<H>, harness: H, seed: u64) -> CaseReport {
     let (tell, told) = mpsc::sync_channel(1);
@@ -106,13 +115,23 @@ pub fn run_case<H: Send + 'static>(case: &Case<H>, harness: H, seed: u64) -> Cas
         };
         let _ = tell.send(outcome);
     });
+    let patience = WATCHDOG.saturating_mul(effort().into());
     let outcome = match spawned {
-        Ok(_) => told.recv_timeout(WATCHDOG).unwrap_or_else(|_| {
-            Outcome::Failed(format!("hung: no end after {} seconds", WATCHDOG.as_secs()))
+        Ok(_) => told.recv_timeout(patience).unwrap_or_else(|_| {
+            Outcome::Failed(format!("hung: no end after {} seconds", patience.as_secs()))
         }),
         Err(error) => Outcome::Failed(format!("no thread could be started: {error}")),
     };
     CaseReport { name: case.name, level: case.level, seed, outcome }
+}
+
+/// One test function, begun as whoever runs the suite wants it begun.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_test {
+    ({ $($head:tt)+ } $name:ident $body:block) => {
+        $($head)+ $name() $body
+    };
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

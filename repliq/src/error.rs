@@ -5,6 +5,7 @@ use repliq_core::{CrdtError, DecodeError, LoadError, StorageError, TransportErro
 use repliq_sync::{RefusedChange, SessionError};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why something does not open, start or load.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum Error {
     /// The store failed, is damaged, or is no store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store of a running relay failed for good.
+    #[error("the store failed: {0}")]
+    Failed(Arc<StoreError>),
     /// The transport failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -26,6 +30,19 @@ pub enum Error {
         /// The [`repliq_core::Crdt::KIND`] it was written with.
         found: String,
         /// The kind asked for.
+        expected: &'static str,
+    },
+    /// A document is open as a type of the same kind with other parameters.
+    #[error(
+        "the document {name:?} is open as {open}, so it cannot be opened as {expected}: use one \
+         type for it everywhere"
+    )]
+    OtherParameters {
+        /// The document.
+        name: String,
+        /// The type it is open as.
+        open: &'static str,
+        /// The type asked for.
         expected: &'static str,
     },
     /// A document holds changes that are sealed under a key that is not here.
@@ -99,7 +116,8 @@ impl From<StorageError> for Error {
     }
 }
 
-/// Why changes did not become durable. They are undone in memory as well.
+/// Why changes did not become durable. They are undone in memory as well, but for
+/// those of which it is [unknown](CommitError::Unknown).
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
@@ -109,6 +127,12 @@ pub enum CommitError {
     /// A change made before it could not be made durable.
     #[error("a change before it could not be made durable, so it was undone: try again")]
     Earlier,
+    /// The store does not answer ([`StoreError::Stalled`]): the change stays visible
+    /// and is undone if the store fails in the end. Or the store lost track
+    /// ([`StoreError::Broken`]): the change is undone, and is there again if it turns
+    /// out to be durable. Look before you make it a second time.
+    #[error("it is not known whether the change is durable: {0}")]
+    Unknown(Arc<StoreError>),
     /// The store does not take it.
     #[error("the store did not take the change: {0}")]
     Refused(String),
@@ -117,7 +141,8 @@ pub enum CommitError {
     Closed,
 }
 
-/// Why an update did not happen. Whatever the reason, nothing has changed.
+/// Why an update did not happen. Whatever the reason, nothing has changed, except
+/// after [`CommitError::Unknown`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError<E = Infallible> {
@@ -128,9 +153,11 @@ pub enum UpdateError<E = Infallible> {
     #[error(transparent)]
     Refused(CrdtError),
     /// All ops together are larger than [`repliq_core::MAX_CHANGE_BYTES`].
-    #[error("the update takes {bytes} bytes, at most 16 MiB fit: make several updates of it")]
+    #[error(
+        "the update takes {bytes} bytes or more, at most 16 MiB fit: make several updates of it"
+    )]
     TooLarge {
-        /// Its size.
+        /// Its size as far as it was put together.
         bytes: usize,
     },
     /// It was called inside a closure of `read` or `update`.
@@ -177,6 +204,21 @@ pub enum SyncError {
         /// How many.
         count: usize,
         /// The first of them.
+        first: Box<RefusedChange>,
+    },
+    /// Changes of this device were refused because they are stamped too far ahead,
+    /// and not its clock is wrong but its store: timestamps go on after the last, and
+    /// the clock was far ahead once. What is synced already is not concerned.
+    #[error(
+        "the changes of this device are stamped {} days ahead since its clock was wrong once, and \
+         are refused until then: its clock is right now, so export the data and import it into a \
+         new store",
+        by.as_secs().div_ceil(24 * 60 * 60)
+    )]
+    StampedAhead {
+        /// How far the timestamps of the store are ahead of its clock.
+        by: Duration,
+        /// The first of the changes that were refused.
         first: Box<RefusedChange>,
     },
     /// The peers cannot sync with each other at all.

@@ -59,7 +59,8 @@ mod storage;
 mod store;
 
 pub use client::{Client, Message, SyncMessage};
-pub use document::{Document, Events};
+pub use document::{Document, Events, RefusedOps};
+pub use engine::StoreStatus;
 pub use error::{CommitError, Error, ReadError, SyncError, Unusable, UpdateError};
 pub use link::{Ending, Link, LinkStatus};
 pub use relay::Relay;

@@ -6,7 +6,7 @@
 
 mod places;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, StoreStatus};
 use crate::error::Error;
 use crate::link::driver::{Command, Notice, Origin, drive};
 use crate::store::Skew;
@@ -102,6 +102,22 @@ impl Relay {
         };
         tokio::spawn(accepting.run(listener));
         Ok(local)
+    }
+
+    /// Follows how the store is doing. While it takes no changes, devices are told
+    /// so and come back later; when it has failed for good, open it again.
+    pub fn watch_store(&self) -> watch::Receiver<StoreStatus> {
+        self.inner.engine.status()
+    }
+
+    /// Waits until the store has failed for good, which gives [`Error::Failed`], or
+    /// the relay is closed, which gives [`Error::Closed`].
+    pub async fn failed(&self) -> Error {
+        let mut status = self.watch_store();
+        match status.wait_for(|status| matches!(status, StoreStatus::Failed(_))).await.as_deref() {
+            Ok(StoreStatus::Failed(why)) => Error::Failed(Arc::clone(why)),
+            _ => Error::Closed,
+        }
     }
 
     /// Stops listening, ends all connections in order, makes durable what is

@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 #[cfg(all(feature = "sled", feature = "websocket"))]
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The backend of a replica that names none: sled, with the feature `sled`.
 #[cfg(feature = "sled")]
@@ -111,6 +112,18 @@ impl<B, T> Replica<B, T> {
     #[must_use]
     pub fn id(&self) -> ReplicaId {
         self.inner.engine.replica
+    }
+
+    /// How far the timestamps of this store are ahead of its clock, if that is more
+    /// than 24 hours: its clock was wrong once, and since no timestamp is ever used
+    /// twice, it goes on from there. Relays refuse what is made meanwhile, and its
+    /// edits win over those of others. Export the data into a new store.
+    ///
+    /// `None` is how it should be. Look after opening; [`Link::synced`] reports
+    /// [`SyncError::StampedAhead`](crate::SyncError::StampedAhead).
+    #[must_use]
+    pub fn stamped_ahead(&self) -> Option<Duration> {
+        self.inner.engine.stamped_ahead()
     }
 
     /// A document of the space `default`. It is created with its first change.

@@ -60,13 +60,15 @@ impl Server {
         Ok((relay, endpoint))
     }
 
-    /// Serves until the future is dropped.
+    /// Serves until the future is dropped or the store fails for good.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// As [`Server::start`], and [`Error::Failed`].
     pub async fn run(self) -> Result<(), Error> {
-        let _serving = self.start().await?;
-        std::future::pending().await
+        let (relay, _) = self.start().await?;
+        let error = relay.failed().await;
+        relay.close().await;
+        Err(error)
     }
 }
 

@@ -9,17 +9,19 @@
 //! Opening verifies the checksum of every page, so it reads the whole file.
 //!
 //! # Errors
-//! The first error other than a refused batch closes the store: every later call
-//! reports it. Opening the store again gives what is durable.
+//! After an error other than a refused batch redb is opened again: the next call
+//! finds what is durable, or reports why it cannot, and all goes on once there is
+//! space again. Damage stays reported.
 
 mod failure;
 mod file;
 
-use redb::{Database, ReadableDatabase, TableDefinition};
-use repliq_core::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
+use failure::from_redb;
+use redb::{Database, Error, ReadableDatabase, TableDefinition};
+use repliq_core::{Batch, Durability, Pair, Reopening, StorageBackend, StorageError};
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where the pairs are.
 const PAIRS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("repliq/1");
@@ -28,10 +30,9 @@ const PAIRS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("repliq/1"
 ///
 /// With n keys stored, `get` costs O(log n), `scan` O(log n + limit), and `commit`
 /// O(log n) for each write and one fsync. Keys and values have up to 3 GiB.
+#[derive(Debug)]
 pub struct RedbBackend {
-    db: Database,
-    path: PathBuf,
-    failed: OnceLock<(StorageErrorKind, String)>,
+    db: Reopening<Database>,
 }
 
 impl RedbBackend {
@@ -43,25 +44,14 @@ impl RedbBackend {
     /// damaged, or the file is something else than a store, which is then left
     /// untouched; `Unsupported` when a newer program wrote it; `Full`; `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
-        let path = path.as_ref().to_owned();
-        let db = failure::caught(|| file::open(&path))?;
-        Ok(Self { db, path, failed: OnceLock::new() })
+        // A store that vanished is not made anew behind the back of who has it open.
+        let (path, is_first) = (path.as_ref().to_owned(), AtomicBool::new(true));
+        let open = move || file::open(&path, is_first.swap(false, Ordering::SeqCst));
+        Ok(Self { db: Reopening::open(open)? })
     }
 
-    fn call<T>(
-        &self,
-        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, StorageError> {
-        if let Some((kind, why)) = self.failed.get() {
-            return Err(StorageError::new(*kind, format!("{why}; open the store again")));
-        }
-        let done = failure::caught(|| work(&self.db).map_err(failure::from_redb));
-        done.inspect_err(|error| {
-            if error.kind != StorageErrorKind::Unsupported {
-                let why = error.source.as_ref().map_or_else(String::new, ToString::to_string);
-                let _ = self.failed.set((error.kind, why));
-            }
-        })
+    fn call<T>(&self, work: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, StorageError> {
+        self.db.call(|db| work(db).map_err(from_redb))
     }
 }
 
@@ -88,9 +78,8 @@ impl StorageBackend for RedbBackend {
         self.call(|db| {
             let mut pairs = Vec::new();
             let reading = db.begin_read()?;
-            for found in
-                reading.open_table(PAIRS)?.range::<&[u8]>((start, Bound::Unbounded))?.take(limit)
-            {
+            let range = (start, Bound::Unbounded);
+            for found in reading.open_table(PAIRS)?.range::<&[u8]>(range)?.take(limit) {
                 let (key, value) = found?;
                 if !key.value().starts_with(prefix) {
                     break;
@@ -122,11 +111,5 @@ impl StorageBackend for RedbBackend {
 
     fn durability(&self) -> Durability {
         Durability::PowerCut
-    }
-}
-
-impl std::fmt::Debug for RedbBackend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedbBackend").field("path", &self.path).finish_non_exhaustive()
     }
 }

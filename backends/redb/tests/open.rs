@@ -57,7 +57,7 @@ fn a_file_that_is_no_store_is_refused_and_left_untouched() {
         fs::write(&path, content).unwrap();
         let error = refused_untouched(home.path(), &path);
         assert_eq!(error.kind, StorageErrorKind::Corrupt, "{error}");
-        assert!(error.to_string().contains("choose a path"), "{error}");
+        assert!(error.to_string().contains("choose another place"), "{error}");
         let error = refused_untouched(home.path(), &path.join("below"));
         assert_eq!(error.kind, StorageErrorKind::Corrupt, "{error}");
     }
@@ -68,7 +68,7 @@ fn a_directory_is_refused() {
     let home = TempDir::new().unwrap();
     let error = refused_untouched(home.path(), home.path());
     assert_eq!(error.kind, StorageErrorKind::Corrupt);
-    assert!(error.to_string().contains("is a directory"), "{error}");
+    assert!(error.to_string().contains("Is a directory"), "{error}");
 }
 
 /// A redb database with one entry in the table of this name.
@@ -229,12 +229,36 @@ fn a_full_disk_is_a_typed_error_and_loses_nothing_acked() {
     assert!(acked > 5, "{acked}");
     assert_eq!(error.kind, StorageErrorKind::Full, "{error}");
     assert!(error.to_string().contains("free some space"), "{error}");
-    assert_eq!(put(&store, "more", vec![1]).unwrap_err().kind, StorageErrorKind::Full);
-    drop(store);
     fs::remove_file(&ballast).unwrap();
-    let store = RedbBackend::open(&path).unwrap();
-    let pairs = store.scan(b"", None, usize::MAX).unwrap();
-    assert!(pairs.len() == acked || pairs.len() == acked + 1, "{acked}, {}", pairs.len());
-    assert!(pairs.iter().all(|(_, value)| *value == vec![1; 100_000]));
+    let is_whole = |store: &RedbBackend| {
+        let pairs = store.scan(b"0", None, usize::MAX).unwrap();
+        assert!(pairs.len() == acked || pairs.len() == acked + 1, "{acked}, {}", pairs.len());
+        assert!(pairs.iter().all(|(_, value)| *value == vec![1; 100_000]));
+    };
+    // The very handle that failed goes on.
+    is_whole(&store);
     put(&store, "more", vec![1]).unwrap();
+    drop(store);
+    let store = RedbBackend::open(&path).unwrap();
+    is_whole(&store);
+    assert_eq!(store.get(b"more").unwrap(), Some(vec![1]));
+}
+
+/// Redb is opened again after an error, and would make a file that is not there.
+#[test]
+#[cfg(unix)]
+fn a_store_that_vanished_while_it_was_open_is_not_made_anew_by_its_handle() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: this process may not mount a tmpfs");
+        return;
+    };
+    let path = disk.0.path().join("store.redb");
+    let store = RedbBackend::open(&path).unwrap();
+    put(&store, "key", vec![1]).unwrap();
+    put(&store, "large", vec![1; 20 << 20]).unwrap_err();
+    fs::rename(&path, path.with_extension("gone")).unwrap();
+    assert_eq!(store.get(b"key").unwrap_err().kind, StorageErrorKind::Io);
+    assert!(!path.exists());
+    fs::rename(path.with_extension("gone"), &path).unwrap();
+    assert_eq!(store.get(b"key").unwrap(), Some(vec![1]));
 }

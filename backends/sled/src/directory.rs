@@ -11,19 +11,19 @@
 //! never lead, and while it is 0 nothing was ever acknowledged. What sled has
 //! written until then may be cut short anywhere and is made anew.
 
-use crate::failure::{damaged, from_io};
+use crate::failure::damaged;
 use repliq_core::{StorageError, StorageErrorKind};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const MARKER: &str = "repliq-sled";
 const MAGIC: &[u8; 12] = b"repliq sled\n";
 const FORMAT: u32 = 1;
-const HEADER: usize = 16;
+const HEADER: u64 = 16;
 
 /// How long a store may take to close. Sled gives its lock back from a thread of
 /// its own, some time after the last handle (spacejam/sled#1234).
@@ -34,8 +34,10 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub(crate) struct Directory {
     path: PathBuf,
     marker: File,
-    acknowledged: u64,
-    untouched: AtomicBool,
+    acknowledged: AtomicU64,
+    /// How many directories have names that may not be durable: its own, the one
+    /// around it, and those around the ones that were made for it.
+    unsynced: usize,
 }
 
 impl Directory {
@@ -44,138 +46,117 @@ impl Directory {
         refuse_foreign(path)?;
         // The last ancestor of a relative path is empty: the current directory.
         let missing = |at: &&Path| !at.as_os_str().is_empty() && !at.exists();
-        let made: Vec<_> = path.ancestors().take_while(missing).collect();
-        fs::create_dir_all(path).map_err(from_io)?;
-        let path = path.canonicalize().map_err(from_io)?;
-        let marker = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path.join(MARKER))
-            .map_err(from_io)?;
+        let unsynced = 2 + path.ancestors().take_while(missing).count();
+        fs::create_dir_all(path)?;
+        let path = path.canonicalize()?;
+        let mut marker = File::options();
+        let marker = marker.read(true).write(true).create(true).truncate(false);
+        let mut marker = marker.open(path.join(MARKER))?;
         match marker.try_lock() {
-            Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(locked(&path)),
-            Err(TryLockError::Error(error)) => return Err(from_io(error)),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+            Ok(()) => {}
         }
-        let untouched = AtomicBool::new(false);
-        let mut directory = Self { path, marker, acknowledged: 0, untouched };
-        directory.read_or_write_marker().map_err(from_io)??;
-        for made in made {
-            if let Some(parent) = made.canonicalize().map_err(from_io)?.parent() {
-                sync_directory(parent).map_err(from_io)?;
-            }
-        }
-        directory.await_sled()?;
-        if directory.acknowledged == 0 {
-            directory.untouched = AtomicBool::new(true);
-            directory.remove_sled_files().map_err(from_io)?;
-        }
-        Ok(directory)
-    }
-
-    fn remove_sled_files(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name == "db" || name == "conf" || name.to_string_lossy().starts_with("snap.") {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn read_or_write_marker(&mut self) -> io::Result<Result<(), StorageError>> {
         let mut bytes = Vec::new();
-        (&self.marker).take(64).read_to_end(&mut bytes)?;
-        if !bytes.is_empty() {
-            return Ok(parse(&bytes).map(|number| self.acknowledged = number));
+        (&marker).take(64).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            if fs::read_dir(&path)?.count() > 1 {
+                return Err(damaged(format!("{} is empty", path.join(MARKER).display())));
+            }
+            bytes = [MAGIC.as_slice(), &FORMAT.to_be_bytes(), &number_bytes(0)].concat();
+            marker.write_all(&bytes)?;
+            marker.sync_all()?;
+            sync_directory(&path)?;
         }
-        if fs::read_dir(&self.path)?.count() > 1 {
-            return Ok(Err(damaged(format!("{} is empty", self.path.join(MARKER).display()))));
-        }
-        let header = [MAGIC.as_slice(), &FORMAT.to_be_bytes(), &number_bytes(0)].concat();
-        (&self.marker).write_all(&header)?;
-        self.marker.sync_all()?;
-        sync_directory(&self.path)?;
-        Ok(Ok(()))
+        let acknowledged = parse(&bytes)?.into();
+        Ok(Self { path, marker, acknowledged, unsynced })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The last commit known to have been acknowledged when the store was opened.
+    /// The last commit known to have been acknowledged.
     pub(crate) fn acknowledged(&self) -> u64 {
-        self.acknowledged
+        self.acknowledged.load(SeqCst)
     }
 
     /// Notes that a commit is durable and about to be acknowledged.
-    pub(crate) fn acknowledge(&self, number: u64) -> Result<(), StorageError> {
+    pub(crate) fn acknowledge(&self, number: u64) -> io::Result<()> {
         let mut marker = &self.marker;
-        marker
-            .seek(SeekFrom::Start(HEADER as u64))
-            .and_then(|_| marker.write_all(&number_bytes(number)))
-            .and_then(|()| {
-                let first = self.untouched.swap(false, Ordering::Relaxed);
-                if first { marker.sync_data() } else { Ok(()) }
-            })
-            .map_err(from_io)
+        marker.seek(SeekFrom::Start(HEADER))?;
+        marker.write_all(&number_bytes(number))?;
+        if self.acknowledged.swap(number, SeqCst) == 0 { marker.sync_data() } else { Ok(()) }
+    }
+
+    /// Makes sure that sled may open its files: no handle of it is open any more,
+    /// what was never acknowledged is gone, and so are indexes of which the writing
+    /// was cut short (`snap.….generating`), which sled would take for damage.
+    pub(crate) fn prepare(&self) -> Result<(), StorageError> {
+        self.await_sled()?;
+        let is_new = self.acknowledged() == 0;
+        for entry in fs::read_dir(&self.path)? {
+            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+            let name = name.to_string_lossy();
+            let is_index = name.starts_with("snap.");
+            if is_index && name.ends_with(".generating")
+                || is_new && (is_index || name == "db" || name == "conf")
+            {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the files that sled has just opened or made durable, names included.
     /// Gives a handle of sled's log, for fsync.
-    pub(crate) fn sync_files(&self) -> Result<File, StorageError> {
-        let sync = || {
-            let log = OpenOptions::new().write(true).open(self.path.join("db"))?;
-            log.sync_all()?;
-            OpenOptions::new().write(true).open(self.path.join("conf"))?.sync_all()?;
-            sync_directory(&self.path)?;
-            self.path.parent().map_or(Ok(()), sync_directory)?;
-            Ok(log)
-        };
-        sync().map_err(from_io)
+    pub(crate) fn sync_files(&self) -> io::Result<File> {
+        let open = |name| File::options().write(true).open(self.path.join(name));
+        open("conf")?.sync_all()?;
+        let log = open("db")?;
+        log.sync_all()?;
+        self.path.ancestors().take(self.unsynced).try_for_each(sync_directory)?;
+        Ok(log)
     }
 
-    /// Waits until no handle of sled is open any more.
-    pub(crate) fn await_sled(&self) -> Result<(), StorageError> {
-        let log = match OpenOptions::new().write(true).open(self.path.join("db")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            opened => opened.map_err(from_io)?,
+    fn await_sled(&self) -> Result<(), StorageError> {
+        let log = match File::options().write(true).open(self.path.join("db")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
         };
-        let began = Instant::now();
-        loop {
-            match log.try_lock() {
-                Ok(()) => return log.unlock().map_err(from_io),
-                Err(TryLockError::Error(error)) => return Err(from_io(error)),
-                Err(TryLockError::WouldBlock) if began.elapsed() > CLOSING => {
+        let patience = Instant::now() + CLOSING;
+        while let Err(error) = log.try_lock() {
+            match error {
+                TryLockError::Error(error) => return Err(error.into()),
+                TryLockError::WouldBlock if Instant::now() > patience => {
                     return Err(locked(&self.path));
                 }
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+                TryLockError::WouldBlock => thread::sleep(Duration::from_millis(1)),
             }
         }
+        Ok(log.unlock()?)
+    }
+}
+
+impl Drop for Directory {
+    /// Whoever opens the store next finds it closed.
+    fn drop(&mut self) {
+        let _ = self.await_sled();
     }
 }
 
 /// A path is ours if nothing is there, or an empty directory, or a store.
 fn refuse_foreign(path: &Path) -> Result<(), StorageError> {
-    let mut entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(no_store(path, "is a file"));
+    let foreign = match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+        Ok(is_filled) if is_filled && !path.join(MARKER).is_file() => {
+            "holds files that are no store"
         }
-        Err(error) => return Err(from_io(error)),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => "is a file",
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => return Ok(()),
     };
-    if entries.next().is_some() && !path.join(MARKER).is_file() {
-        return Err(no_store(path, "holds files that are no store"));
-    }
-    Ok(())
-}
-
-fn no_store(path: &Path, why: &str) -> StorageError {
-    damaged(format!("{} {why}: choose a store, or a new or empty directory", path.display()))
+    let path = path.display();
+    Err(damaged(format!("{path} {foreign}: choose a store, or a new or empty directory")))
 }
 
 fn locked(path: &Path) -> StorageError {
@@ -186,23 +167,19 @@ fn number_bytes(number: u64) -> [u8; 16] {
     ((u128::from(number) << 64) | u128::from(!number)).to_be_bytes()
 }
 
+/// The number in a marker.
 fn parse(bytes: &[u8]) -> Result<u64, StorageError> {
-    let parts = bytes.split_first_chunk::<12>().and_then(|(magic, rest)| {
-        let (format, rest) = rest.split_first_chunk::<4>()?;
-        let (number, rest) = rest.split_first_chunk::<8>()?;
-        let complement: [u8; 8] = rest.try_into().ok()?;
-        Some((magic, u32::from_be_bytes(*format), number, u64::from_be_bytes(complement)))
-    });
-    match parts {
-        Some((MAGIC, format, _, _)) if format > FORMAT => Err(StorageError::new(
-            StorageErrorKind::Unsupported,
-            format!("the store has format {format}, this program knows {FORMAT}: update it"),
-        )),
-        Some((MAGIC, FORMAT, number, complement)) if u64::from_be_bytes(*number) == !complement => {
-            Ok(u64::from_be_bytes(*number))
-        }
-        _ => Err(damaged(format!("{MARKER} is damaged, or not of a store"))),
+    let rest = bytes.strip_prefix(MAGIC).and_then(<[u8]>::split_first_chunk);
+    let format = rest.map(|(format, _)| u32::from_be_bytes(*format));
+    if let Some(newer) = format.filter(|format| *format > FORMAT) {
+        let why = format!("the store has format {newer}, this program knows {FORMAT}: update it");
+        return Err(StorageError::new(StorageErrorKind::Unsupported, why));
     }
+    let number = rest.filter(|_| format == Some(FORMAT)).and_then(|(_, bytes)| {
+        let number = u64::from_be_bytes(*bytes.first_chunk()?);
+        (bytes == number_bytes(number)).then_some(number)
+    });
+    number.ok_or_else(|| damaged(format!("{MARKER} is damaged, or not of a store")))
 }
 
 /// Makes the names in a directory durable. Elsewhere than on Unix a directory

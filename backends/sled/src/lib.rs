@@ -14,9 +14,10 @@
 //! and are deleted before what replaces them is durable.
 //!
 //! # Errors
-//! The first error other than a refused batch closes the store: every later call
-//! reports it, because what sled holds in memory may then differ from the disk.
-//! Opening the store again gives what is durable.
+//! After an error other than a refused batch sled is opened again, because what it
+//! holds in memory may then differ from the disk: the next call finds what is
+//! durable, or reports why it cannot, and all goes on once there is space again.
+//! Damage stays reported.
 //!
 //! # What sled does not notice
 //! Each commit carries a number; the number of the last acknowledged one lies
@@ -33,12 +34,14 @@ mod failure;
 mod record;
 
 use directory::Directory;
+use failure::from_sled;
 use parking_lot::{Mutex, RwLock};
-use repliq_core::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
+use repliq_core::{Batch, Durability, Pair, Reopening, StorageBackend, StorageError};
+use std::fmt;
 use std::fs::File;
 use std::ops::Bound;
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What sled keeps in memory at most, beside what it is writing.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -51,12 +54,17 @@ const SEGMENT_BYTES: usize = 8 << 20;
 /// `commit` O(log n) for each write and one fsync. Dropping it closes the store
 /// before it returns.
 pub struct SledBackend {
-    db: Option<sled::Db>,
+    store: Reopening<Store>,
+    path: PathBuf,
+}
+
+/// A store in sled, until its first error.
+struct Store {
+    db: sled::Db,
     log: File,
-    directory: Directory,
+    directory: Arc<Directory>,
     committed: RwLock<Committed>,
     durable: Mutex<u64>,
-    failed: OnceLock<(StorageErrorKind, String)>,
 }
 
 /// What readers may see; locked for writing while a batch is applied.
@@ -76,57 +84,61 @@ impl SledBackend {
     /// untouched; `Unsupported` when a newer program wrote it; `Full` when not even
     /// 8 MiB are free; `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
-        let directory = Directory::enter(path.as_ref())?;
-        failure::caught(|| {
-            let db = sled::Config::new()
-                .path(directory.path())
-                .mode(sled::Mode::HighThroughput)
-                .cache_capacity(CACHE_BYTES)
-                .segment_size(SEGMENT_BYTES)
-                .flush_every_ms(None)
-                .open()
-                .map_err(failure::from_sled)?;
-            let number = record::last_commit(&db)?;
-            let acknowledged = directory.acknowledged();
-            if number < acknowledged {
-                let why = format!("commit {acknowledged} was acknowledged, {number} is the last");
-                return Err(failure::damaged(why));
-            }
-            let committed = Committed { number, has_chunks: record::has_chunks(&db)? };
-            db.flush().map_err(failure::from_sled)?;
-            Ok(Self {
-                log: directory.sync_files()?,
-                db: Some(db),
-                directory,
-                committed: RwLock::new(committed),
-                durable: Mutex::new(number),
-                failed: OnceLock::new(),
-            })
-        })
-    }
-
-    fn call<T>(
-        &self,
-        work: impl FnOnce(&sled::Db) -> Result<T, StorageError>,
-    ) -> Result<T, StorageError> {
-        if let Some((kind, why)) = self.failed.get() {
-            return Err(StorageError::new(*kind, format!("{why}; open the store again")));
-        }
-        let db = self.db.as_ref().ok_or(StorageErrorKind::Closed)?;
-        failure::caught(|| work(db)).inspect_err(|error| {
-            let why = error.source.as_ref().map_or_else(String::new, ToString::to_string);
-            let _ = self.failed.set((error.kind, why));
-        })
+        let directory = Arc::new(Directory::enter(path.as_ref())?);
+        let path = directory.path().to_owned();
+        let store = Reopening::open(move || Store::open(Arc::clone(&directory)))?;
+        Ok(Self { store, path })
     }
 }
 
 impl StorageBackend for SledBackend {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.store.call(|store| store.get(key))
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Pair>, StorageError> {
+        self.store.call(|store| store.scan(prefix, after, limit))
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), StorageError> {
+        self.store.call(|store| store.commit(batch))
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::PowerCut
+    }
+}
+
+impl Store {
+    fn open(directory: Arc<Directory>) -> Result<Self, StorageError> {
+        directory.prepare()?;
+        let config = sled::Config::new()
+            .path(directory.path())
+            .mode(sled::Mode::HighThroughput)
+            .cache_capacity(CACHE_BYTES)
+            .segment_size(SEGMENT_BYTES)
+            .flush_every_ms(None);
+        let db = config.open().map_err(from_sled)?;
+        let (number, acknowledged) = (record::last_commit(&db)?, directory.acknowledged());
+        if number < acknowledged {
+            let why = format!("commit {acknowledged} was acknowledged, {number} is the last");
+            return Err(failure::damaged(why));
+        }
+        let committed = RwLock::new(Committed { number, has_chunks: record::has_chunks(&db)? });
+        db.flush().map_err(from_sled)?;
+        let log = directory.sync_files()?;
+        Ok(Self { db, log, directory, committed, durable: Mutex::new(number) })
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         let _committed = self.committed.read();
-        self.call(|db| {
-            let found = db.get(record::pair_key(key)).map_err(failure::from_sled)?;
-            found.map(|record| record::value(db, &record)).transpose()
-        })
+        let found = self.db.get(record::pair_key(key)).map_err(from_sled)?;
+        found.map(|record| record::value(&self.db, &record)).transpose()
     }
 
     fn scan(
@@ -140,73 +152,46 @@ impl StorageBackend for SledBackend {
             _ => Bound::Included(record::pair_key(prefix)),
         };
         let _committed = self.committed.read();
-        self.call(|db| {
-            let mut pairs = Vec::new();
-            for found in db.range((start, Bound::Unbounded)).take(limit) {
-                let (key, record) = found.map_err(failure::from_sled)?;
-                match key.strip_prefix(&[record::PAIR]) {
-                    Some(key) if key.starts_with(prefix) => {
-                        pairs.push((key.to_vec(), record::value(db, &record)?));
-                    }
-                    _ => break,
+        let mut pairs = Vec::new();
+        for found in self.db.range((start, Bound::Unbounded)).take(limit) {
+            let (key, record) = found.map_err(from_sled)?;
+            match key.strip_prefix(&[record::PAIR]) {
+                Some(key) if key.starts_with(prefix) => {
+                    pairs.push((key.to_vec(), record::value(&self.db, &record)?));
                 }
+                _ => break,
             }
-            Ok(pairs)
-        })
+        }
+        Ok(pairs)
     }
 
+    /// Applies a batch, and returns when it is durable. Whoever comes first syncs
+    /// for all that are waiting.
     fn commit(&self, batch: Batch) -> Result<(), StorageError> {
         record::check(&batch)?;
         if batch.is_empty() {
-            return self.call(|_| Ok(()));
+            return Ok(());
         }
         let mut committed = self.committed.write();
         let number = committed.number + 1;
-        self.call(|db| {
-            let records = record::records(db, number, batch, &mut committed.has_chunks)?;
-            db.apply_batch(records).map_err(failure::from_sled)
-        })?;
+        let records = record::records(&self.db, number, batch, &mut committed.has_chunks)?;
+        self.db.apply_batch(records).map_err(from_sled)?;
         committed.number = number;
         drop(committed);
-        self.sync(number)
-    }
-
-    fn durability(&self) -> Durability {
-        Durability::PowerCut
-    }
-}
-
-impl SledBackend {
-    /// Returns when this commit is durable. Whoever comes first syncs for all
-    /// that are waiting.
-    fn sync(&self, number: u64) -> Result<(), StorageError> {
         let mut durable = self.durable.lock();
-        if *durable >= number {
-            return Ok(());
+        if *durable < number {
+            let newest = self.committed.read().number;
+            self.db.flush().map_err(from_sled)?;
+            self.log.sync_data()?;
+            self.directory.acknowledge(newest)?;
+            *durable = newest;
         }
-        let newest = self.committed.read().number;
-        self.call(|db| {
-            db.flush().map_err(failure::from_sled)?;
-            self.log.sync_data().map_err(failure::from_io)?;
-            self.directory.acknowledge(newest)
-        })?;
-        *durable = newest;
         Ok(())
     }
 }
 
-impl Drop for SledBackend {
-    fn drop(&mut self) {
-        let db = self.db.take();
-        let _ = failure::caught(|| {
-            drop(db);
-            self.directory.await_sled()
-        });
-    }
-}
-
-impl std::fmt::Debug for SledBackend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SledBackend").field("path", &self.directory.path()).finish_non_exhaustive()
+impl fmt::Debug for SledBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledBackend").field("path", &self.path).finish_non_exhaustive()
     }
 }

@@ -4,10 +4,15 @@
 //!
 //! | sled key | sled value |
 //! | --- | --- |
-//! | `00`, key | `00`, value: up to [`INLINE`] bytes |
-//! | `00`, key | `01`, chunk id (12 bytes), length (8 bytes): a larger value |
-//! | `01`, chunk id, chunk number (4 bytes) | up to [`INLINE`] bytes of the value |
-//! | `02` | the number of the last commit (8 bytes) |
+//! | `00` | the number of the last commit (8 bytes) |
+//! | `01`, key | `00`, value: up to [`INLINE`] bytes |
+//! | `01`, key | `01`, chunk id (12 bytes), length (8 bytes): a larger value |
+//! | `02`, chunk id, chunk number (4 bytes) | up to [`INLINE`] bytes of the value |
+//!
+//! Sled writes a leaf of some 16 records anew with every tenth change to it. So
+//! large values lie apart from the small ones that change often, and the number,
+//! which changes with every commit, beside the smallest keys and not the chunks:
+//! with values of 64 KiB among the others a store grew by 16 MiB in 500 commits.
 //!
 //! A chunk id is the number of its commit (8 bytes) and the position in that
 //! commit (4 bytes). Integers are big-endian.
@@ -16,17 +21,16 @@ use crate::failure;
 use repliq_core::{Batch, StorageError, StorageErrorKind};
 use std::collections::BTreeMap;
 
-/// The largest value, or piece of one, in one sled record. A leaf of sled holds
-/// at most some 20 records and becomes a blob file from 2 MiB on.
-pub(crate) const INLINE: usize = 64 << 10;
+/// The largest value, or piece of one, in one sled record.
+pub(crate) const INLINE: usize = 4 << 10;
 
 /// The longest key, in bytes. An index node of sled holds at most some 320 keys
 /// and becomes a blob file from 2 MiB on.
 pub(crate) const MAX_KEY: usize = 4 << 10;
 
-pub(crate) const PAIR: u8 = 0;
-const CHUNK: u8 = 1;
-const LAST_COMMIT: u8 = 2;
+const LAST_COMMIT: u8 = 0;
+pub(crate) const PAIR: u8 = 1;
+const CHUNK: u8 = 2;
 
 const WHOLE: u8 = 0;
 const CHUNKED: u8 = 1;

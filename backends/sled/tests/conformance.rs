@@ -1,9 +1,10 @@
-//! The published suite on the sled backend, killed processes included.
+//! The published suite on the sled backend, killed processes and power cuts included.
 
 use repliq_backend_sled::SledBackend;
 use repliq_conformance::backend::{BackendHarness, Shows};
 use repliq_core::StorageError;
 use std::env;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -11,20 +12,29 @@ const STORE: &str = "REPLIQ_SLED_STORE";
 
 struct Sled(TempDir);
 
+/// In a directory that the backend makes: that one must survive a power cut, too.
+fn store(directory: &Path) -> PathBuf {
+    directory.join("made/too")
+}
+
 impl BackendHarness for Sled {
     type Backend = SledBackend;
 
     fn open(&self) -> Result<SledBackend, StorageError> {
-        SledBackend::open(self.0.path())
+        SledBackend::open(store(self.0.path()))
     }
 
     fn shows(&self) -> Shows {
-        Shows::Sigkill
+        Shows::PowerCut
     }
 
     fn child(&self) -> Option<Command> {
+        self.child_in(self.0.path())
+    }
+
+    fn child_in(&self, directory: &Path) -> Option<Command> {
         let mut command = Command::new(env::current_exe().ok()?);
-        command.args(["--exact", "sigkill_child"]).env(STORE, self.0.path());
+        command.args(["--exact", "sigkill_child"]).env(STORE, store(directory));
         Some(command)
     }
 }

@@ -1,42 +1,43 @@
 //! The matrix: every backend under every transport with every data type, each
-//! cell a pair of devices and a relay that have to end up with the same.
+//! cell two devices and a relay that go through one case of the engine suite.
 //!
-//! The three registries below are the only lists; `tests/matrix.rs` turns them
-//! into one test a cell and checks that none is missing. The scenarios name no
-//! concrete backend, transport or type.
-
-mod parts;
-mod scenarios;
-mod types;
-
-pub use parts::{MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, Store, WebSocketNet};
-pub use scenarios::{bootstrap, partition_heals};
-pub use types::{
-    SyncedCrdtMap, SyncedGCounter, SyncedList, SyncedMap, SyncedMvRegister, SyncedOrSet,
-    SyncedPnCounter, SyncedRegister, SyncedSet, SyncedText, Type,
-};
+//! The three registries below are the only lists of what there is, and
+//! [`repliq_conformance::engine::CASES`] the only list of cases; [`cells`] makes
+//! the cells of them, and `tests/matrix.rs` runs each as a test of its own.
+//! Nothing else here names a concrete backend, transport or type.
 
 /// Calls `$with!(name: Part, ...)` with every backend.
 #[macro_export]
 macro_rules! backends {
-    ($with:ident $(, $args:ty)*) => {
-        $with! { [$($args),*] memory: $crate::MemoryStore, sled: $crate::SledStore, redb: $crate::RedbStore }
+    ($with:ident) => {
+        $with! {
+            memory: $crate::MemoryStore,
+            sled: $crate::SledStore,
+            redb: $crate::RedbStore,
+            sqlite: $crate::SqliteStore,
+        }
     };
 }
 
 /// Calls `$with!(name: Part, ...)` with every transport.
 #[macro_export]
 macro_rules! transports {
-    ($with:ident $(, $args:ty)*) => {
-        $with! { [$($args),*] memory: $crate::MemoryNet, websocket: $crate::WebSocketNet, quic: $crate::QuicNet }
+    ($with:ident) => {
+        $with! {
+            memory: $crate::MemoryNet,
+            websocket: $crate::WebSocketNet,
+            quic: $crate::QuicNet,
+            unix: $crate::UnixNet,
+        }
     };
 }
 
-/// Calls `$with!(name: Part, ...)` with every data type.
+/// Calls `$with!(name: Part, ...)` with every data type. The first runs every
+/// case over every backend and transport.
 #[macro_export]
 macro_rules! types {
-    ($with:ident $(, $args:ty)*) => {
-        $with! { [$($args),*]
+    ($with:ident) => {
+        $with! {
             lww_map: $crate::SyncedMap,
             lww_set: $crate::SyncedSet,
             lww_register: $crate::SyncedRegister,
@@ -46,7 +47,24 @@ macro_rules! types {
             or_set: $crate::SyncedOrSet,
             crdt_map: $crate::SyncedCrdtMap,
             text: $crate::SyncedText,
-            list: $crate::SyncedList
+            list: $crate::SyncedList,
+            leaderboard: $crate::SyncedLeaderboard,
         }
     };
 }
+
+mod cells;
+mod device;
+mod parts;
+mod types;
+mod world;
+
+pub use cells::{Cell, Extent, Registries, cells};
+pub use parts::{
+    MemoryNet, MemoryStore, Net, QuicNet, RedbStore, SledStore, SqliteStore, Store, UnixNet,
+    WebSocketNet,
+};
+pub use types::{
+    SyncedCrdtMap, SyncedGCounter, SyncedLeaderboard, SyncedList, SyncedMap, SyncedMvRegister,
+    SyncedOrSet, SyncedPnCounter, SyncedRegister, SyncedSet, SyncedText, Type,
+};

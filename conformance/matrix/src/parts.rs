@@ -1,11 +1,13 @@
 //! Where the cells run: for each backend and transport, how a test makes one.
 
+use custom_backend::SqliteBackend;
+use custom_transport::UnixSocket;
 use repliq::prelude::*;
 use repliq::{StorageError, WebSocket};
 use tempfile::TempDir;
 
 /// A place for the data of one device or relay.
-pub trait Store: Sized {
+pub trait Store: Sized + Send + Sync + 'static {
     /// The backend that keeps it.
     type Backend: StorageBackend;
     /// A new, empty place.
@@ -18,7 +20,7 @@ pub trait Store: Sized {
 }
 
 /// A network of one test.
-pub trait Net: Sized {
+pub trait Net: Sized + Send + Sync + 'static {
     /// The transport that reaches it.
     type Transport: Transport;
     /// A new network.
@@ -76,6 +78,22 @@ impl Store for RedbStore {
     }
 }
 
+/// The SQLite backend of the examples, in a temporary directory.
+pub struct SqliteStore(TempDir);
+
+impl Store for SqliteStore {
+    type Backend = SqliteBackend;
+
+    #[allow(clippy::expect_used, reason = "a test without a temporary directory cannot go on")]
+    fn fresh() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn open(&self) -> Result<SqliteBackend, StorageError> {
+        SqliteBackend::open(self.0.path().join("store.sqlite"))
+    }
+}
+
 /// The memory transport.
 pub struct MemoryNet(MemoryTransport);
 
@@ -121,5 +139,21 @@ impl Net for QuicNet {
 
     fn transport(&self) -> Quic {
         Quic::new(self.0.clone())
+    }
+}
+
+/// Unix domain sockets, the transport of the examples.
+pub struct UnixNet;
+
+impl Net for UnixNet {
+    type Transport = UnixSocket;
+    const ANY: &'static str = "unix:///tmp/";
+
+    fn fresh() -> Self {
+        Self
+    }
+
+    fn transport(&self) -> UnixSocket {
+        UnixSocket
     }
 }

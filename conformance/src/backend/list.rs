@@ -1,7 +1,8 @@
 //! The one list of cases: the registry and the generated tests both come from
 //! it, so neither can lack a case that the other has.
 
-use super::{batch::*, concurrent::*, model::*, pairs::*, reopen::*, scan::*, sigkill::*};
+use super::sigkill::*;
+use super::{batch::*, concurrent::*, model::*, pairs::*, powercut::*, reopen::*, scan::*};
 use crate::backend::{BackendHarness, Stores};
 use crate::{Case, Level};
 
@@ -66,6 +67,10 @@ macro_rules! __backend_cases {
             Core a_read_during_writes_gives_a_committed_value,
             Extended a_killed_process_loses_nothing_acked,
             Extended a_killed_process_leaves_batches_whole,
+            Extended a_cut_file_system_loses_nothing_acked,
+            Extended a_cut_file_system_leaves_batches_whole,
+            Extended a_rebuilt_disk_loses_nothing_acked,
+            Extended a_rebuilt_disk_leaves_batches_whole,
         }
     };
 }
@@ -87,24 +92,21 @@ macro_rules! __backend_registry {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __backend_tests {
-    ([$make:expr; $attributes:tt] $($level:ident $name:ident,)*) => {
-        $($crate::__backend_tests! { @one $make; $attributes $name })*
-    };
-    (@one $make:expr; ($($attribute:meta),+) $name:ident) => {
-        $(#[$attribute])+
-        fn $name() {
+    ([$make:expr; $head:tt] $($level:ident $name:ident,)*) => {
+        $($crate::__conformance_test! { $head $name {
             $crate::backend::test($make, stringify!($name));
-        }
+        } })*
     };
 }
 
 /// Runs the suite on a backend: expands to one `#[test]` for each case.
 ///
-/// The argument makes a fresh [`BackendHarness`], twice for each case. A second
-/// argument replaces the attribute of the tests, for another test runner.
-/// `REPLIQ_SEED` fixes the seed, which a failure prints.
+/// The argument makes a fresh [`BackendHarness`], twice for each case. What the
+/// tests begin with, if it is not `#[test] fn`, goes before it: the attributes of
+/// another test runner, with `async` where that asks for it. `REPLIQ_SEED` fixes
+/// the seed, which a failure prints.
 ///
-/// ```no_run
+/// ```
 /// # use repliq_conformance::backend::BackendHarness;
 /// # use repliq_core::{Batch, Pair, StorageBackend, StorageError, StorageErrorKind::Unsupported};
 /// # struct MyBackend;
@@ -120,21 +122,22 @@ macro_rules! __backend_tests {
 /// # }
 /// repliq_conformance::backend_conformance!(|| Mine(tempfile::tempdir().unwrap()));
 ///
-/// mod with_other_attributes {
+/// mod with_another_runner {
 ///     # use super::*;
 ///     repliq_conformance::backend_conformance!(
+///         #[tokio::test] #[cfg(unix)] async fn,
 ///         || Mine(tempfile::tempdir().unwrap()),
-///         attributes(test, cfg(unix)),
 ///     );
 /// }
+/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! backend_conformance {
-    ($make:expr $(,)?) => {
-        $crate::backend_conformance!($make, attributes(test));
+    ($(#[$attribute:meta])+ $($word:ident)+, $make:expr $(,)?) => {
+        $crate::__backend_cases! { __backend_tests [$make; { $(#[$attribute])+ $($word)+ }] }
     };
-    ($make:expr, attributes($($attribute:meta),+ $(,)?) $(,)?) => {
-        $crate::__backend_cases! { __backend_tests [$make; ($($attribute),+)] }
+    ($make:expr $(,)?) => {
+        $crate::backend_conformance!(#[test] fn, $make);
     };
 }
 

@@ -42,20 +42,24 @@
 //! ```
 
 mod batch;
+mod child;
 mod concurrent;
 mod expect;
 mod list;
 mod model;
+mod numbered;
 mod pairs;
+mod powercut;
 mod reopen;
 mod scan;
 mod sigkill;
 
+pub use child::sigkill_child;
 pub use list::cases;
-pub use sigkill::sigkill_child;
 
 use crate::{CaseReport, Report, run_case, run_seed};
 use repliq_core::{StorageBackend, StorageError};
+use std::path::Path;
 use std::process::Command;
 
 /// How a store under test is made and opened. A harness owns one store, which is
@@ -96,6 +100,31 @@ pub trait BackendHarness: Send + Sync + 'static {
     fn child(&self) -> Option<Command> {
         None
     }
+
+    /// The same as [`BackendHarness::child`], but on a store somewhere below this
+    /// directory, which is there and at first empty, and is on a disk that loses
+    /// what is not synced. Needed for [`Shows::PowerCut`]. The same directory must
+    /// always be the same store. With this, `child` is one line:
+    ///
+    /// ```no_run
+    /// # use std::{env, path::Path, process::Command};
+    /// # struct Mine(tempfile::TempDir);
+    /// # impl Mine {
+    /// fn child(&self) -> Option<Command> {
+    ///     self.child_in(self.0.path())
+    /// }
+    ///
+    /// fn child_in(&self, directory: &Path) -> Option<Command> {
+    ///     let mut command = Command::new(env::current_exe().ok()?);
+    ///     command.args(["--exact", "sigkill_child"]).env("MY_STORE", directory.join("store"));
+    ///     Some(command)
+    /// }
+    /// # }
+    /// ```
+    fn child_in(&self, directory: &Path) -> Option<Command> {
+        let _ = directory;
+        None
+    }
 }
 
 /// What a harness can show about durability. Larger includes smaller.
@@ -108,7 +137,9 @@ pub enum Shows {
     Reopen,
     /// That it keeps its data when its process is killed.
     Sigkill,
-    /// That it keeps its data when the power fails.
+    /// That it keeps its data when the power fails: what was not synced is lost,
+    /// from a real ext4, and from disks made from a record of what the store asked
+    /// of the kernel. A machine that cannot do the one or the other skips it.
     PowerCut,
 }
 

@@ -137,13 +137,10 @@ macro_rules! crdt_cases {
             run: $module::$name::<$harness>,
         }),*]
     };
-    (@tests $test:tt [$harness:expr]; $($module:ident::$name:ident $level:ident,)*) => {
-        $(
-            # $test
-            fn $name() {
-                $crate::crdt::check(stringify!($name), $harness);
-            }
-        )*
+    (@tests $head:tt [$harness:expr]; $($module:ident::$name:ident $level:ident,)*) => {
+        $($crate::__conformance_test! { $head $name {
+            $crate::crdt::check(stringify!($name), $harness);
+        } })*
     };
 }
 
@@ -151,17 +148,18 @@ macro_rules! crdt_cases {
 /// where `edits` are [`Edits`](crate::crdt::Edits) of `Type` and `Model` is an
 /// [`Oracle`](crate::crdt::Oracle) of it.
 ///
-/// Another attribute than `#[test]` goes in front: `crdt_conformance!(#[my::test] Type, …)`.
-/// `REPLIQ_SEED` repeats a run.
+/// What the tests begin with, if it is not `#[test] fn`, goes before it, as in
+/// `crdt_conformance!(#[tokio::test] async fn, Type, ops = edits, oracle = Model)`.
+/// `REPLIQ_SEED` fixes the seed, which a failure prints.
 #[macro_export]
 macro_rules! crdt_conformance {
-    (#[$($test:tt)*] $crdt:ty, ops = $ops:expr, oracle = $oracle:ty $(,)?) => {
-        $crate::crdt_cases! { @list tests [$($test)*]
+    ($(#[$attribute:meta])+ $($word:ident)+, $crdt:ty, ops = $ops:expr, oracle = $oracle:ty $(,)?) => {
+        $crate::crdt_cases! { @list tests { $(#[$attribute])+ $($word)+ }
             [$crate::crdt::Suite::<$crdt, _, $oracle>::new($ops)]
         }
     };
     ($crdt:ty, ops = $ops:expr, oracle = $oracle:ty $(,)?) => {
-        $crate::crdt_conformance!(#[test] $crdt, ops = $ops, oracle = $oracle);
+        $crate::crdt_conformance!(#[test] fn, $crdt, ops = $ops, oracle = $oracle);
     };
 }
 

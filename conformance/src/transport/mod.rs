@@ -167,35 +167,27 @@ pub fn check<H: TransportHarness>(name: &str, make: impl FnOnce() -> H) {
 
 /// One `#[test]` per case of the transport suite.
 ///
-/// Takes what makes a fresh [`TransportHarness`], and before it, if the tests need
-/// another attribute than `#[test]`, that attribute. Needs `repliq-conformance`
-/// only.
+/// Takes what makes a fresh [`TransportHarness`]. What the tests begin with, if it is
+/// not `#[test] fn`, goes before it, as in
+/// `transport_conformance!(#[tokio::test] async fn, || Mine)`. `REPLIQ_SEED` fixes
+/// the seed, which a failure prints.
 #[macro_export]
 macro_rules! transport_conformance {
-    ($(#[$attribute:meta])+ $make:expr) => {
-        $crate::__transport_cases!({ $crate::__transport_tests } { $(#[$attribute])+ } { $make });
+    ($(#[$attribute:meta])+ $($word:ident)+, $make:expr $(,)?) => {
+        $crate::__transport_cases!({ $crate::__transport_tests } { $(#[$attribute])+ $($word)+ } { $make });
     };
-    ($make:expr) => {
-        $crate::transport_conformance!(#[test] $make);
+    ($make:expr $(,)?) => {
+        $crate::transport_conformance!(#[test] fn, $make);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __transport_tests {
-    ($attributes:tt $make:tt $($module:ident: $level:ident $name:ident;)*) => {
-        $($crate::__transport_test!($attributes $make $name);)*
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __transport_test {
-    ({ $($attributes:tt)* } { $make:expr } $name:ident) => {
-        $($attributes)*
-        fn $name() {
+    ($head:tt $make:tt $($module:ident: $level:ident $name:ident;)*) => {
+        $($crate::__conformance_test! { $head $name {
             $crate::transport::check(stringify!($name), $make);
-        }
+        } })*
     };
 }
 

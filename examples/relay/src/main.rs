@@ -33,9 +33,12 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         };
         writeln!(std::io::stdout(), "Relay at {endpoint}, data in {}", options.data.display())?;
     }
-    stop.await;
+    let ended = tokio::select! {
+        () = stop => Ok(()),
+        why = relay.failed() => Err(why.into()),
+    };
     relay.close().await;
-    Ok(())
+    ended
 }
 
 #[tokio::main]

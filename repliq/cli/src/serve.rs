@@ -1,13 +1,14 @@
 //! `repliq serve`: a relay as a process.
 //!
 //! It promises that what it has acknowledged is on its disk, that it says where
-//! it listens as soon as it does, and that it closes in order when it is asked
-//! to stop. It never looks into the data it keeps.
+//! it listens as soon as it does, that it closes in order when it is asked to stop,
+//! and that it says when its store fails, and ends when that is for good. It never
+//! looks into the data it keeps.
 
 use crate::places::{PlaceError, PlaceOptions};
 use crate::signal;
 use clap::Args;
-use repliq::Endpoint;
+use repliq::{Endpoint, StoreStatus};
 use repliq::prelude::*;
 use std::io::Write;
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub(crate) enum ServeError {
     Open { data: PathBuf, why: repliq::Error },
     #[error("cannot listen at {listen}: {why}")]
     Listen { listen: Endpoint, why: repliq::Error },
+    #[error("the relay stopped: {0}")]
+    Failed(repliq::Error),
     #[error("the terminal cannot be used: {0}")]
     Terminal(#[from] std::io::Error),
 }
@@ -63,7 +66,26 @@ pub(crate) async fn run(Options { places, data }: Options) -> Result<(), ServeEr
     for endpoint in listening {
         writeln!(std::io::stdout(), "Relay at {endpoint}, data in {}", data.display())?;
     }
-    stop.await;
+    let ended = tokio::select! {
+        () = stop => Ok(()),
+        why = relay.failed() => Err(ServeError::Failed(why)),
+        told = tell_status(&relay) => told,
+    };
     relay.close().await;
-    Ok(())
+    ended
+}
+
+/// Says when the store takes no changes, and when it does again.
+async fn tell_status(relay: &Relay) -> Result<(), ServeError> {
+    let mut status = relay.watch_store();
+    while status.changed().await.is_ok() {
+        let said = match &*status.borrow_and_update() {
+            StoreStatus::Working => "The relay takes changes again".to_owned(),
+            StoreStatus::Failing(why) => format!("The relay takes no changes now: {why}"),
+            // This ends it, and is said then.
+            _ => continue,
+        };
+        writeln!(std::io::stdout(), "{said}")?;
+    }
+    std::future::pending().await
 }

@@ -2,16 +2,82 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
 /// An ordered key-value store: where a replica or a relay keeps its data.
 ///
-/// Each sentence is held by a case of `repliq-conformance`; run that suite on
-/// your own backend. Keys and values are arbitrary bytes, empty ones included.
-/// Keys sort by their raw bytes. Calls may come from many threads at once. A
-/// new store is empty, and stores do not see each other.
+/// Run `repliq-conformance` on your own backend: behind each sentence stand the cases
+/// that hold it.
+///
+/// # Contract
+/// - A new store is empty, and stores do not see each other (`opens_empty_and_isolated`).
+/// - Keys and values are arbitrary bytes, empty ones included
+///   (`keys_and_values_are_any_bytes`, `the_empty_key_is_a_key`,
+///   `an_empty_value_is_a_value`).
+/// - A key may have 1 KiB at least, a value 1 MiB at least and better 16 MiB
+///   (`keys_of_1_kib_differ_in_their_last_byte`, `a_value_of_1_mib_reads_back`,
+///   `a_value_of_16_mib_reads_back`).
+/// - A key is no other key, its own extensions included
+///   (`keys_that_extend_each_other_differ`).
+/// - `get` gives the value that was put last, unless the key was deleted since
+///   (`a_value_reads_back`, `a_put_replaces_the_value`, `an_absent_key_has_no_value`,
+///   `a_deleted_key_has_no_value`).
+/// - `scan` gives pairs in the order of the unsigned bytes of their keys, a key before
+///   its extensions (`a_scan_gives_every_pair_with_its_value`,
+///   `keys_sort_by_unsigned_bytes`, `a_shorter_key_sorts_before_its_extensions`).
+/// - It gives those whose keys start with `prefix`, which is itself such a key
+///   (`a_prefix_bounds_the_scan`, `a_prefix_is_itself_a_key`,
+///   `a_prefix_of_ff_bytes_bounds_the_scan`, `an_unknown_prefix_gives_nothing`).
+/// - Of those it gives the ones that come after `after`, which is not given itself, and
+///   need neither be there nor start with `prefix` (`after_is_exclusive`,
+///   `after_an_absent_key_the_next_one_comes`, `after_the_empty_key_comes_everything_else`,
+///   `after_a_key_before_the_prefix_gives_all`,
+///   `after_a_key_past_the_prefix_gives_nothing`, `paging_sees_each_key_once`).
+/// - Of those it gives the first `limit`: none if it is 0, all if it is larger than their
+///   number, whatever that is (`a_limit_of_0_gives_nothing`, `a_limit_gives_the_first_pairs`,
+///   `a_limit_counts_only_what_is_there`, `a_limit_larger_than_the_store_gives_all`,
+///   `the_largest_limit_is_no_error`).
+/// - `commit` carries out every write of a batch in its order, so the last on a key wins
+///   (`a_batch_applies_every_write`, `the_last_put_of_a_key_wins`,
+///   `a_delete_after_a_put_wins`, `a_put_after_a_delete_wins`).
+/// - To commit no write, or to delete an absent key, is no error
+///   (`an_empty_batch_changes_nothing`, `deleting_an_absent_key_is_no_error`).
+/// - A batch may have 10,000 writes (`a_batch_of_10_000_keys_lands`,
+///   `a_batch_of_10_000_deletes_lands`).
+/// - After any sequence of calls a store holds what a sorted map would hold
+///   (`random_operations_match_a_sorted_map`,
+///   `random_operations_with_reopens_match_a_sorted_map`).
+/// - Calls may come from many threads at once: commits apply one after the other and none
+///   is lost (`concurrent_commits_all_land`, `concurrent_batches_apply_one_after_the_other`).
+/// - What was committed is seen by every later call on every thread
+///   (`another_thread_sees_what_was_committed`).
+/// - One call sees one committed state: all of a batch, or nothing of it
+///   (`a_scan_sees_all_of_a_batch_or_nothing`, `a_scan_sees_one_committed_state`,
+///   `a_read_during_writes_gives_a_committed_value`).
+/// - What was committed is there when the store is opened again, and nothing else
+///   (`values_survive_a_reopen`, `deletes_survive_a_reopen`,
+///   `the_last_batch_survives_a_drop_at_once`, `large_values_survive_a_reopen`,
+///   `an_empty_store_reopens_empty`, `many_reopens_lose_nothing`).
+/// - A store declares the same durability as long as it lives
+///   (`the_declared_durability_stays`).
+/// - From [`Durability::Process`] on, a killed process loses nothing for which `commit`
+///   gave `Ok`, and leaves no part of a batch (`a_killed_process_loses_nothing_acked`,
+///   `a_killed_process_leaves_batches_whole`).
+/// - At [`Durability::PowerCut`] a power cut loses nothing for which `commit` gave `Ok`
+///   and leaves no part of a batch, whether the file system is cut off as it is
+///   (`a_cut_file_system_loses_nothing_acked`, `a_cut_file_system_leaves_batches_whole`)
+///   or keeps no more than was synced (`a_rebuilt_disk_loses_nothing_acked`,
+///   `a_rebuilt_disk_leaves_batches_whole`).
+///
+/// # What no case shows
+/// Only the backend's own tests can damage a store, fill its disk or open it twice:
+/// - Damage is [`StorageErrorKind::Corrupt`], never an absent key or a shorter scan.
+/// - A full disk is [`StorageErrorKind::Full`], and the store can be read on.
+/// - A second handle or process gets [`StorageErrorKind::Locked`], unless handles share
+///   their state.
 pub trait StorageBackend: Send + Sync + 'static {
     /// The value of a key, or `None` if it has none.
     ///
@@ -169,6 +235,19 @@ impl StorageError {
 impl From<StorageErrorKind> for StorageError {
     fn from(kind: StorageErrorKind) -> Self {
         Self { kind, source: None }
+    }
+}
+
+impl From<io::Error> for StorageError {
+    fn from(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => StorageErrorKind::Full,
+            io::ErrorKind::InvalidData => StorageErrorKind::Corrupt,
+            _ => StorageErrorKind::Io,
+        };
+        Self::new(kind, error)
     }
 }
 

@@ -11,20 +11,50 @@ use serde::de::DeserializeOwned;
 /// id and no delivery bookkeeping of its own; it only has to see to it that ops
 /// neither of which knew the other can be applied in either order.
 ///
-/// What every implementation promises, each sentence held by a case of
-/// `repliq-conformance`:
-/// - Concurrent ops commute: any delivery order that respects causality gives
-///   the same state.
-/// - [`join`](Crdt::join) is commutative, associative and idempotent, and gives
-///   what applying the union of both histories gives.
-/// - [`apply`](Crdt::apply) refuses as a function of the op and its causal past
-///   only, and a refused op leaves the state untouched.
-/// - The serialized state is canonical: equal states give equal bytes, and
-///   decoding gives the same state back.
-/// - [`rollback`](Crdt::rollback) with the undos in reverse order restores the
-///   exact state before.
-/// - [`prune`](Crdt::prune) does not change what a reader sees.
-/// - The events, applied to a copy of the view, keep it equal to the view.
+/// Run `repliq-conformance` on your own type: behind each sentence stand the cases that
+/// hold it.
+///
+/// # Contract
+/// - Concurrent ops commute: any order that respects causality gives the same state
+///   (`concurrent_ops_commute`, `equal_histories_give_equal_bytes`,
+///   `a_long_lived_document_stays_right`), at equal times (`equal_times_are_decided_alike`)
+///   and at the first and the last there are (`the_ends_of_time_are_times_like_others`).
+/// - The state is a function of the ops alone (`the_state_depends_on_the_ops_alone`), and
+///   the one that the type says it is (`the_view_matches_the_oracle`).
+/// - [`join`](Crdt::join) is commutative, associative and idempotent
+///   (`join_is_commutative`, `join_is_associative`, `join_is_idempotent`).
+/// - It gives what applying the union of both histories gives
+///   (`join_gives_the_union_of_histories`), in whatever order states come
+///   (`states_may_come_late_and_often`), and what it gives takes ops like any other
+///   (`a_joined_state_goes_on`).
+/// - A state that brings nothing changes nothing, and nothing is told
+///   (`joining_an_older_state_changes_nothing`, `the_default_is_the_identity_of_join`).
+/// - [`apply`](Crdt::apply) refuses as a function of the op and its causal past only: what
+///   its author could do is refused nowhere (`an_accepted_op_is_accepted_everywhere`).
+/// - A refused op leaves the state untouched and tells nothing
+///   (`a_refused_op_changes_nothing`).
+/// - The serialized state is canonical: equal states give equal bytes, and decoding gives
+///   a state that is the same in all it does (`a_state_survives_encoding`,
+///   `a_decoded_state_goes_on`).
+/// - So do ops, one after the other without separators (`ops_survive_encoding`).
+/// - Bytes that no state has are refused, or give a sound state
+///   (`damaged_bytes_do_no_harm`).
+/// - [`slots`](Crdt::slots) is at least 1 and a function of the op alone
+///   (`slots_are_a_function_of_the_op`).
+/// - [`rollback`](Crdt::rollback) with the undos in reverse order restores the exact state
+///   before, of ops (`rollback_leaves_no_trace`, `the_newest_edits_can_be_taken_back_alone`)
+///   and of a join (`a_join_can_be_taken_back`).
+/// - [`prune`](Crdt::prune) does not change what a reader sees (`prune_is_invisible`), then
+///   or later (`pruned_replicas_still_agree`), and no join brings back what it forgot
+///   (`a_join_does_not_bring_back_what_was_pruned`).
+/// - The events, applied to a copy of the view, keep it equal to the view
+///   (`events_of_ops_keep_a_shadow_true`, `events_of_a_join_keep_a_shadow_true`).
+/// - What is reported and done does not depend on who asked for reports
+///   (`effects_do_not_depend_on_who_asked`).
+/// - [`reauthor`](Crdt::reauthor) on the state the op was made on has the same effect as
+///   the op (`an_edit_said_again_has_the_same_effect`).
+/// - The type works as a part of a larger one, where versions and stamps are those of the
+///   whole (`it_works_inside_a_struct`).
 pub trait Crdt: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Name and version of the encoding of state and ops, such as
     /// `"lww-map/1"`. It is kept with a document and a mismatch is a typed error.
@@ -144,6 +174,12 @@ impl<C: Crdt> Effects<C> {
         if let Some(undos) = &mut self.undos {
             undos.push(undo());
         }
+    }
+
+    /// Whether events are kept: lets a type skip a comparison that only events need.
+    #[must_use]
+    pub const fn wants_events(&self) -> bool {
+        self.events.is_some()
     }
 
     /// Whether undos are kept: lets a type skip a clone that only an undo needs.

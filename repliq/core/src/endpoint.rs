@@ -10,6 +10,9 @@ pub const DEFAULT_SPACE: &str = "default";
 
 /// A URL: `scheme://authority/path?key=value`. The path names the space at the
 /// other end; an empty one names [`DEFAULT_SPACE`].
+///
+/// Without an authority, as in `unix:///run/repliq.sock?space=team`, the path says
+/// where the peer is, and the parameter `space` names the space.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     url: String,
@@ -90,21 +93,49 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The space at the other end: the path without its slashes at either end,
-    /// `%XX` decoded, or [`DEFAULT_SPACE`].
+    /// The path as it is meant: `%XX` decoded.
     ///
     /// # Errors
-    /// [`TransportErrorKind::Endpoint`] when the path does not decode to UTF-8.
+    /// [`TransportErrorKind::Endpoint`] when it does not decode to UTF-8.
+    pub fn decoded_path(&self) -> Result<String, TransportError> {
+        self.decoded(self.path())
+    }
+
+    /// The space at the other end: the path without its slashes at either end, or
+    /// without an authority the query parameter `space`; `%XX` decoded. Or
+    /// [`DEFAULT_SPACE`].
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when it does not decode to UTF-8.
     pub fn space(&self) -> Result<String, TransportError> {
-        let path = self.path().trim_matches('/');
-        if path.is_empty() {
-            return Ok(DEFAULT_SPACE.to_owned());
+        let space = match self.authority() {
+            "" => self.query("space").unwrap_or_default(),
+            _ => self.path().trim_matches('/'),
+        };
+        if space.is_empty() { Ok(DEFAULT_SPACE.to_owned()) } else { self.decoded(space) }
+    }
+
+    /// The same peer, for this space.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Endpoint`] when there can be no such URL; only a transport
+    /// of its own scheme can tell more.
+    pub fn with_space(&self, space: &str) -> Result<Self, TransportError> {
+        let (space, query) = (percent_encode(space), self.url.get(self.path_end + 1..));
+        if !self.authority().is_empty() {
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            return format!("{}/{space}{query}", self.part(0, self.authority_end)).parse();
         }
-        percent_decode(path).ok_or_else(|| {
-            TransportError::new(
-                TransportErrorKind::Endpoint,
-                format!("the path of {self} is not percent-encoded UTF-8"),
-            )
+        let others = query.into_iter().flat_map(|query| query.split('&'));
+        let others = others.filter(|pair| pair.split('=').next() != Some("space"));
+        let others: String = others.map(|pair| format!("&{pair}")).collect();
+        format!("{}?space={space}{others}", self.part(0, self.path_end)).parse()
+    }
+
+    fn decoded(&self, part: &str) -> Result<String, TransportError> {
+        percent_decode(part).ok_or_else(|| {
+            let why = format!("{part:?} in {self} is not percent-encoded UTF-8");
+            TransportError::new(TransportErrorKind::Endpoint, why)
         })
     }
 
@@ -140,6 +171,18 @@ fn split_authority(authority: &str, default_port: u16) -> Option<(&str, u16)> {
         None => return None,
     };
     (!host.is_empty()).then_some((host, port))
+}
+
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 fn percent_decode(text: &str) -> Option<String> {
@@ -222,6 +265,29 @@ mod tests {
     }
 
     #[test]
+    fn without_an_authority_the_path_is_a_place_and_the_space_a_parameter() {
+        let endpoint: Endpoint = "unix:///run/my%20relay.sock?space=te%20am".parse().unwrap();
+        assert_eq!(endpoint.decoded_path().unwrap(), "/run/my relay.sock");
+        assert_eq!(endpoint.space().unwrap(), "te am");
+        let endpoint: Endpoint = "unix:///run/relay.sock".parse().unwrap();
+        assert_eq!(endpoint.space().unwrap(), DEFAULT_SPACE);
+    }
+
+    #[test]
+    fn an_endpoint_is_given_a_space_where_its_urls_have_it() {
+        for (url, with) in [
+            ("ws://h:1", "ws://h:1/te%20am"),
+            ("ws://h:1/old?a=b", "ws://h:1/te%20am?a=b"),
+            ("unix:///run/x", "unix:///run/x?space=te%20am"),
+            ("unix:///run/x?a=b&space=old", "unix:///run/x?space=te%20am&a=b"),
+        ] {
+            let endpoint = url.parse::<Endpoint>().unwrap().with_space("te am").unwrap();
+            assert_eq!(endpoint.as_str(), with);
+            assert_eq!(endpoint.space().unwrap(), "te am");
+        }
+    }
+
+    #[test]
     fn malformed_urls_are_typed_errors_that_say_how_to_write_one() {
         for url in ["", "127.0.0.1:80", "://x", "w s://x", "ws://a b", "ws://a#b"] {
             let error = url.parse::<Endpoint>().unwrap_err();
@@ -230,6 +296,8 @@ mod tests {
         }
         assert!("ws://h/%zz".parse::<Endpoint>().unwrap().space().is_err());
         assert!("ws://h/%ff".parse::<Endpoint>().unwrap().space().is_err());
+        assert!("unix:///%ff".parse::<Endpoint>().unwrap().decoded_path().is_err());
+        assert!("unix:///x?space=%ff".parse::<Endpoint>().unwrap().space().is_err());
     }
 
     #[test]
@@ -290,6 +358,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_space_survives_its_url(space in "[^/].{0,20}[^/]") {
+            for url in ["ws://h:1", "unix:///run/x?a=b"] {
+                let endpoint: Endpoint = url.parse().unwrap();
+                prop_assert_eq!(&endpoint.with_space(&space).unwrap().space().unwrap(), &space);
+            }
+        }
+
         #[test]
         fn no_text_makes_it_panic(url in ".{0,40}") {
             if let Ok(endpoint) = url.parse::<Endpoint>() {

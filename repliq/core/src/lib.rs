@@ -16,6 +16,7 @@ mod endpoint;
 pub mod erased;
 mod id;
 mod nested;
+mod reopening;
 mod saved;
 mod standalone;
 mod transport;
@@ -31,6 +32,7 @@ pub use codec::{
 pub use crdt::{Crdt, CrdtError, EditError, Effects};
 pub use endpoint::{DEFAULT_SPACE, Endpoint};
 pub use id::{Dot, ReplicaId, Stamp};
+pub use reopening::Reopening;
 pub use saved::{LoadError, Loaded, Saved, Stored};
 pub use standalone::Standalone;
 pub use transport::{

@@ -12,9 +12,30 @@ pub const MAX_FRAME_BYTES: usize = 1 << 20;
 
 /// A way to reach a peer: whole frames over a duplex connection.
 ///
-/// Each sentence is held by a case of `repliq-conformance`; run that suite on
-/// your own transport. Frames arrive whole, in order, unchanged and once; empty
-/// frames arrive too. Implement the methods as plain `async fn`.
+/// Implement the methods as plain `async fn`. Run `repliq-conformance` on your own
+/// transport: behind each sentence, here and on the traits below, stand the cases that
+/// hold it, each in both roles where that makes a difference.
+///
+/// # Contract
+/// - Frames arrive whole, in order, unchanged and once
+///   (`frames_arrive_whole_in_order_unchanged_and_once`, `frames_of_every_size_arrive`,
+///   `many_small_frames_arrive`).
+/// - Empty frames arrive too (`an_empty_frame_arrives`), and those of
+///   [`MAX_FRAME_BYTES`] (`a_frame_of_the_maximum_size_arrives`).
+/// - Both directions work at once (`both_directions_carry_frames_at_once`), and every
+///   connection for itself (`connections_do_not_mix`).
+/// - [`schemes`](Transport::schemes) names what it serves
+///   (`it_serves_the_schemes_it_names`); any other is [`TransportErrorKind::Endpoint`]
+///   (`another_scheme_is_refused`).
+/// - [`check`](Transport::check) takes every endpoint that somebody listens at, and
+///   refuses what `connect` refuses by its URL alone
+///   (`an_endpoint_is_checked_without_connecting`).
+/// - To connect where nobody listens is [`TransportErrorKind::Unreachable`], in bounded
+///   time (`nobody_there_is_unreachable`).
+/// - To listen where somebody listens is [`TransportErrorKind::InUse`]
+///   (`a_place_in_use_is_refused`).
+/// - Port 0, or what stands for it, gives each listener a free place, and the listener
+///   tells which (`each_listener_has_a_place_of_its_own`).
 pub trait Transport: Send + Sync + 'static {
     /// Accepts connections.
     type Listener: Listener<Sender = Self::Sender, Receiver = Self::Receiver>;
@@ -61,15 +82,24 @@ pub trait Transport: Send + Sync + 'static {
 }
 
 /// Accepts connections at one endpoint.
+///
+/// # Contract
+/// - Everybody who connects is accepted once, also a hundred at a time
+///   (`many_connections_at_once_are_accepted`).
+/// - `accept` is cancel-safe: dropping its future loses no connection
+///   (`accept_is_cancel_safe`).
+/// - A peer that stalls its handshake delays nobody else and is no error
+///   (`a_stalled_handshake_delays_nobody`).
+/// - `close` frees the endpoint (`closing_a_listener_frees_its_place`); from then on
+///   `accept` gives [`TransportErrorKind::Closed`] (`accepting_after_close_is_refused`).
+/// - Accepted connections live on (`accepted_connections_outlive_their_listener`).
 pub trait Listener: Send + 'static {
     /// The sending half of an accepted connection.
     type Sender: FrameSender;
     /// The receiving half of an accepted connection.
     type Receiver: FrameReceiver;
 
-    /// The next connection. Cancel-safe: dropping the future loses no
-    /// connection. A peer that stalls or spoils its handshake delays nobody
-    /// else and is no error here.
+    /// The next connection. A peer that stalls or spoils its handshake is none.
     ///
     /// # Errors
     /// [`TransportErrorKind::Closed`] after [`Listener::close`].
@@ -89,13 +119,32 @@ pub trait Listener: Send + 'static {
 
 /// The sending half of a connection.
 ///
-/// Dropping it without a close breaks the connection off: the peer's `recv` gives
-/// [`TransportErrorKind::Lost`].
+/// # Contract
+/// - `Ok` from `send` means handed over, not received; a frame handed over leaves without
+///   a further call (`a_frame_leaves_without_another_call`).
+/// - `send` waits while the peer is slow, so what is buffered stays bounded
+///   (`send_waits_while_the_peer_is_slow`); receiving goes on meanwhile
+///   (`receiving_goes_on_while_a_send_waits`).
+/// - Dropping its future sends the frame whole or not at all and harms no other one
+///   (`a_dropped_send_leaves_only_whole_frames`).
+/// - An oversized frame is [`TransportErrorKind::TooLarge`], and the connection stays
+///   usable (`an_oversized_frame_is_refused_and_the_connection_stays_usable`).
+/// - When the peer is gone, `send` gives [`TransportErrorKind::Lost`], also one that waits
+///   (`sending_to_a_lost_peer_fails`, `a_waiting_send_fails_when_the_peer_is_lost`).
+/// - `close` delivers what was sent, then ends this direction
+///   (`close_delivers_what_was_sent`), whatever is dropped after it
+///   (`what_was_closed_outlives_its_sender`) and whatever the peer had sent that nobody
+///   received (`close_delivers_past_unread_frames`).
+/// - After it `send` gives [`TransportErrorKind::Closed`]
+///   (`sending_after_own_close_is_refused`).
+/// - Closing twice is fine (`closing_twice_is_fine`), and closing from both ends
+///   (`closing_from_both_ends_is_clean`).
+/// - What the peer sent before it saw the end still arrives
+///   (`own_close_leaves_receiving_what_was_sent`); not every transport lets it send more.
+/// - Dropping it without a close breaks the connection off
+///   (`a_sender_dropped_without_close_is_lost`).
 pub trait FrameSender: Send + 'static {
-    /// Sends one frame of at most [`MAX_FRAME_BYTES`]. Waits while the peer is
-    /// slow, so what is buffered stays bounded. `Ok` means handed over, not
-    /// received. A frame handed over leaves without a further call. Dropping the
-    /// future sends the frame whole or not at all and harms no later one.
+    /// Sends one frame of at most [`MAX_FRAME_BYTES`].
     ///
     /// # Errors
     /// [`TransportErrorKind::TooLarge`] for an oversized frame (the connection
@@ -103,9 +152,7 @@ pub trait FrameSender: Send + 'static {
     /// [`TransportErrorKind::Lost`] when the peer is gone.
     fn send(&mut self, frame: Bytes) -> impl Future<Output = Result<(), TransportError>> + Send;
 
-    /// Delivers what was sent, then ends this direction. Closing twice is fine.
-    /// What the peer sent before it saw the end still arrives; not every transport
-    /// lets it send more after that.
+    /// Delivers what was sent, then ends this direction.
     ///
     /// # Errors
     /// [`TransportError`] when what was sent could not be delivered.
@@ -113,9 +160,23 @@ pub trait FrameSender: Send + 'static {
 }
 
 /// The receiving half of a connection.
+///
+/// # Contract
+/// - `recv` gives `Ok(None)` once the peer has closed, then and on every later call
+///   (`a_clean_end_is_told_and_stays`).
+/// - It is cancel-safe: dropping its future loses no frame and no part of one
+///   (`recv_is_cancel_safe`).
+/// - When the peer is gone without a close it gives [`TransportErrorKind::Lost`], then and
+///   on every later call (`a_peer_gone_without_close_is_lost`), also one that waits
+///   (`a_waiting_recv_learns_of_a_lost_peer`).
+///
+/// # What no case shows
+/// Only the transport's own tests can speak its protocol wrongly:
+/// - A frame that is announced as larger than [`MAX_FRAME_BYTES`] is
+///   [`TransportErrorKind::TooLarge`] before it is allocated.
+/// - Any other offence is [`TransportErrorKind::Protocol`], and never a frame.
 pub trait FrameReceiver: Send + 'static {
-    /// The next frame, or `Ok(None)` once the peer has closed, then and on every
-    /// later call. Cancel-safe: dropping the future loses no frame and no part of one.
+    /// The next frame, or `Ok(None)` once the peer has closed.
     ///
     /// # Errors
     /// [`TransportErrorKind::Lost`] when the peer is gone without a close,

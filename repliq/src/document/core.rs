@@ -9,7 +9,7 @@
 use super::events::{Events, Subscriber, subscription};
 use super::held::{Reading, Reentrant, Updating};
 use super::inbox::{Inbox, Item};
-use super::state::{Mark, State};
+use super::state::{Mark, RefusedOps, State};
 use crate::engine::{Engine, Job, Slot, Space, Then};
 use crate::error::{CommitError, ReadError, UpdateError};
 use crate::store::Submission;
@@ -19,7 +19,8 @@ use repliq_core::{
     MAX_CHANGE_BYTES, Transaction, TransactionLog, Tx, Version,
 };
 use repliq_sync::DocumentName;
-use std::any::Any;
+use std::any::{Any, type_name};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -41,6 +42,8 @@ pub(crate) trait OpenDocument: Send + Sync {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     /// The kind of its type.
     fn kind(&self) -> &'static str;
+    /// Its type, parameters included.
+    fn type_name(&self) -> &'static str;
 }
 
 /// See the module's documentation.
@@ -90,7 +93,11 @@ impl<C: Crdt> DocumentCore<C> {
     }
 
     pub(super) fn unread(&self) -> Result<usize, ReadError> {
-        self.with_state(|state| state.unread)
+        self.with_state(|state| state.without_effect.unread)
+    }
+
+    pub(super) fn refused(&self) -> Result<Option<RefusedOps>, ReadError> {
+        self.with_state(|state| state.without_effect.refused.clone())
     }
 
     pub(super) fn subscribe(self: &Arc<Self>) -> Events<C> {
@@ -157,11 +164,13 @@ impl<C: Crdt> DocumentCore<C> {
 
         let replica = self.engine.replica;
         let mut effects = Effects::new(!state.subscribers.is_empty(), true);
+        let too_large = Cell::new(None);
         let log = Log {
             engine: &self.engine,
             clock: None,
             first: Hlc(0),
             payload: Vec::with_capacity(USUAL_PAYLOAD),
+            too_large: &too_large,
         };
         let next = Dot { replica, seq: state.mark.seq };
         let mut transaction = Transaction::new(&mut state.value, next, &mut effects, log);
@@ -185,7 +194,10 @@ impl<C: Crdt> DocumentCore<C> {
                         self.engine.queue.give_back(1);
                         resume_unwind(panic)
                     }
-                    (Ok(_), Err(refused)) => Err(UpdateError::Refused(refused)),
+                    (Ok(_), Err(refused)) => Err(match too_large.get() {
+                        Some(bytes) => UpdateError::TooLarge { bytes },
+                        None => UpdateError::Refused(refused),
+                    }),
                     (Ok(Err(aborted)), Ok(_)) => Err(UpdateError::Aborted(aborted)),
                     (Ok(Ok(_)), Ok(_)) => Err(CommitError::Closed.into()),
                 }
@@ -215,11 +227,8 @@ impl<C: Crdt> DocumentCore<C> {
             state.undo(effects.take_undos());
             return Err(UpdateError::TooLarge { bytes });
         }
-        let after = Mark {
-            seq: state.mark.seq + extent.slots,
-            chain: change.chain_after(),
-            unsaid: Version::new(),
-        };
+        let chain = change.chain_after();
+        let after = Mark { seq: state.mark.seq + extent.slots, chain, unsaid: Version::new() };
         let id = state.authored(after, effects);
         let (done, result) = oneshot::channel();
         let document = Arc::clone(self) as Arc<dyn OpenDocument>;
@@ -228,8 +237,9 @@ impl<C: Crdt> DocumentCore<C> {
             document: Arc::clone(&self.name.name),
             kind: Arc::clone(&self.name.kind),
             change,
+            chain,
         };
-        let then = Then::Local { document, id, done };
+        let then = Then::Local { document, id, done: Some(done) };
         let job = Job { space: Arc::clone(&self.space), submission, bytes: bytes + 64, then };
         let last = log.first.plus(extent.ops - 1);
         let queued = match log.clock {
@@ -257,6 +267,7 @@ impl<C: Crdt> DocumentCore<C> {
                     Item::Closed => state.end(),
                     Item::Committed(id) => state.committed(id),
                     Item::Failed(id) => state.failed(id),
+                    Item::Behind => self.go_on_from_log(state),
                     Item::Remote { kind, .. } if *kind != *C::KIND => state.give_up(&format!(
                         "a peer made it first, as a {kind}; open it as that, or choose another name"
                     )),
@@ -266,6 +277,16 @@ impl<C: Crdt> DocumentCore<C> {
             if behind {
                 self.catch_up(state);
             }
+        }
+    }
+
+    /// Takes in own changes that the log has and memory has undone. Nothing is
+    /// under way then.
+    fn go_on_from_log(&self, state: &mut State<C>) {
+        self.catch_up(state);
+        match super::open::chain(&self.engine, &self.space, &self.name) {
+            Ok(chain) => state.mark.chain = chain,
+            Err(error) => state.give_up(&error.to_string()),
         }
     }
 
@@ -299,6 +320,10 @@ impl<C: Crdt> OpenDocument for DocumentCore<C> {
     fn kind(&self) -> &'static str {
         C::KIND
     }
+
+    fn type_name(&self) -> &'static str {
+        type_name::<C>()
+    }
 }
 
 impl<C: Crdt> Drop for DocumentCore<C> {
@@ -325,6 +350,8 @@ struct Log<'a> {
     clock: Option<MutexGuard<'a, Clock>>,
     first: Hlc,
     payload: Vec<u8>,
+    /// How large the payload was when it became too large.
+    too_large: &'a Cell<Option<usize>>,
 }
 
 impl<C: Crdt> TransactionLog<C> for Log<'_> {
@@ -340,6 +367,7 @@ impl<C: Crdt> TransactionLog<C> for Log<'_> {
         repliq_core::try_encode_into(op, &mut self.payload)?;
         let encoded = self.payload.get(before..).unwrap_or_default();
         if self.payload.len() > MAX_CHANGE_BYTES {
+            self.too_large.set(Some(self.payload.len()));
             return Err(CrdtError::Limit("an update takes at most 16 MiB"));
         }
         if encoded.len() > SURELY_SHALLOW {

@@ -17,6 +17,9 @@ pub(crate) enum Item {
     Committed(u64),
     /// The uncommitted change with this id, and all later ones, will never be.
     Failed(u64),
+    /// The log holds changes of our own that were given up: a commit turned out
+    /// to be durable after all.
+    Behind,
     /// The replica is closed: nothing more will happen.
     Closed,
     /// A change of a peer is durable.

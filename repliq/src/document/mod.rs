@@ -10,6 +10,7 @@ mod state;
 pub(crate) use self::core::OpenDocument;
 pub use events::Events;
 pub(crate) use inbox::Item;
+pub use state::RefusedOps;
 
 use self::core::DocumentCore;
 use crate::engine::{Engine, Space};
@@ -154,6 +155,16 @@ impl<C: Crdt> Document<C> {
     /// [`ReadError`].
     pub fn unread(&self) -> Result<usize, ReadError> {
         self.core.unread()
+    }
+
+    /// The changes of which `C` refused an op, as far as they came in since this
+    /// document was loaded without a snapshot of them: `None` if there are none. They
+    /// have no effect on any device, and are kept and passed on all the same.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn refused(&self) -> Result<Option<RefusedOps>, ReadError> {
+        self.core.refused()
     }
 
     /// Follows the visible changes from now on.

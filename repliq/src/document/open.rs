@@ -27,11 +27,18 @@ pub(super) async fn open<C: Crdt>(
     }
     let name = DocumentName { name: name.into(), kind: C::KIND.into() };
     let slot = space.slot(&name.name);
-    let opening = Arc::clone(&slot.opening).lock_owned().await;
+    let opening = engine.in_time(Arc::clone(&slot.opening).lock_owned()).await?;
     let found = slot.open.lock().as_ref().and_then(std::sync::Weak::upgrade);
     if let Some(found) = found {
-        let kind = found.kind();
-        return found.into_any().downcast().map_err(|_| wrong_kind::<C>(&name.name, kind));
+        let (kind, open) = (found.kind(), found.type_name());
+        return found.into_any().downcast().map_err(|_| match kind == C::KIND {
+            true => Error::OtherParameters {
+                name: name.name.to_string(),
+                open,
+                expected: std::any::type_name::<C>(),
+            },
+            false => wrong_kind::<C>(&name.name, kind),
+        });
     }
     let core = place::<C>(engine, space, slot, name);
     // The task has the lock: a caller that gives up leaves nobody a document
@@ -41,7 +48,7 @@ pub(super) async fn open<C: Crdt>(
         drop(opening);
         loaded
     };
-    let (core, tail) = tokio::task::spawn_blocking(load).await.map_err(|_| Error::Closed)??;
+    let (core, tail) = engine.reading(load).await??;
     core.settle();
     if tail.is_worth_a_snapshot() {
         // It only saves time: a store that takes no more can be read all the same.
@@ -116,11 +123,15 @@ fn load<C: Crdt>(core: &DocumentCore<C>) -> Result<Tail, Error> {
     if let Err(why) = state.usable() {
         return Err(Error::Unreadable { name: name.name.to_string(), why });
     }
-    if let Some(stored) = engine.reader.document(&space.name, &name.name)? {
-        state.mark.chain = stored.heads()?.chain(engine.replica);
-    }
+    state.mark.chain = chain(engine, space, name)?;
     *guard = Some(state);
     Ok(tail)
+}
+
+/// The chain over the own changes that the log has.
+pub(super) fn chain(engine: &Engine, space: &Space, name: &DocumentName) -> Result<Chain, Error> {
+    let stored = engine.reader.document(&space.name, &name.name)?;
+    stored.map_or(Ok(Chain::START), |stored| Ok(stored.heads()?.chain(engine.replica)))
 }
 
 /// Applies what the log has and the state has not. Returns how many bytes that

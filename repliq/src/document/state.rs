@@ -43,6 +43,27 @@ struct Recent<C: Crdt> {
     events: Vec<C::Event>,
 }
 
+/// Changes that the type does not apply.
+#[derive(Clone, Default)]
+pub(super) struct WithoutEffect {
+    /// How many changes of peers do not decode as this type. They stay in the
+    /// log, so no snapshot may take its place.
+    pub(super) unread: usize,
+    pub(super) refused: Option<RefusedOps>,
+}
+
+/// Changes with an op that their type refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefusedOps {
+    /// How many changes.
+    pub changes: usize,
+    /// The last of them.
+    pub last: Dot,
+    /// Why it was refused.
+    pub why: CrdtError,
+}
+
 /// See the module's documentation.
 pub(super) struct State<C: Crdt> {
     replica: ReplicaId,
@@ -51,9 +72,7 @@ pub(super) struct State<C: Crdt> {
     pub(super) mark: Mark,
     pub(super) subscribers: Subscribers<C::Event>,
     pub(super) unusable: Option<Unusable>,
-    /// How many changes of peers do not decode as this type. They stay in the
-    /// log, so no snapshot may take its place.
-    pub(super) unread: usize,
+    pub(super) without_effect: WithoutEffect,
     /// Some change did decode.
     reads: bool,
     /// Nothing more will happen, so subscriptions end.
@@ -74,7 +93,7 @@ impl<C: Crdt> State<C> {
             mark,
             subscribers: Subscribers::default(),
             unusable: None,
-            unread: 0,
+            without_effect: WithoutEffect::default(),
             reads: false,
             over: false,
             recent: Mutex::new(VecDeque::new()),
@@ -134,14 +153,14 @@ impl<C: Crdt> State<C> {
 
     /// Gives up a document that was opened as a type as which nothing reads.
     pub(super) fn check_readable(&mut self) {
-        if self.unread > 0 && !self.reads {
+        if self.without_effect.unread > 0 && !self.reads {
             self.give_up(UNREADABLE);
         }
     }
 
     /// Whether everything in memory is durable, and all there is.
     pub(super) fn is_durable(&self) -> bool {
-        self.recent.lock().is_empty() && self.unusable.is_none() && self.unread == 0
+        self.recent.lock().is_empty() && self.unusable.is_none() && self.without_effect.unread == 0
     }
 
     /// A local change is durable: its events, and those that waited for it, go out.
@@ -180,12 +199,15 @@ impl<C: Crdt> State<C> {
             }
         }
         self.version.set(self.replica, self.mark.seq);
+        // Nothing is counted a second time.
+        let counted = self.without_effect.clone();
         for change in again {
             // It was applied before, so its past is here; what it refuses it
             // refused then.
             self.version.set(change.dot.replica, change.dot.seq);
             self.apply(change);
         }
+        self.without_effect = counted;
     }
 
     /// Applies a durable change of a peer, or of the log. `false` when changes
@@ -265,10 +287,16 @@ impl<C: Crdt> State<C> {
                     // An own change that does not read was made as another type.
                     CrdtError::Decode(_) if dot.replica == self.replica => Err(UNREADABLE),
                     CrdtError::Decode(_) => {
-                        self.unread += 1;
+                        self.without_effect.unread += 1;
                         Ok((Vec::new(), Vec::new()))
                     }
-                    _ => Ok((Vec::new(), Vec::new())),
+                    why => {
+                        let before = self.without_effect.refused.as_ref();
+                        let changes = before.map_or(0, |before| before.changes) + 1;
+                        let refused = RefusedOps { changes, last: dot, why };
+                        self.without_effect.refused = Some(refused);
+                        Ok((Vec::new(), Vec::new()))
+                    }
                 }
             }
             Err(_) => Err("its type panicked while it applied a change"),

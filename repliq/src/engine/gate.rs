@@ -1,31 +1,49 @@
 //! A backend that can be shut: after that every call is refused and the backend
 //! underneath is dropped, however many handles still point here. That is what
-//! frees the lock of a store when a replica is closed.
+//! frees the lock of a store when a replica is closed. A call that never returns
+//! keeps the backend, not whoever shuts it.
 
 use parking_lot::RwLock;
 use repliq_core::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-pub(crate) struct Gate(RwLock<Option<Box<dyn StorageBackend>>>);
+pub(crate) struct Gate {
+    backend: RwLock<Option<Box<dyn StorageBackend>>>,
+    shut: AtomicBool,
+}
 
 impl Gate {
     pub(crate) fn new(backend: impl StorageBackend) -> Self {
-        Self(RwLock::new(Some(Box::new(backend))))
+        Self { backend: RwLock::new(Some(Box::new(backend))), shut: AtomicBool::new(false) }
     }
 
-    /// Drops the backend. Waits for calls under way.
-    pub(crate) fn shut(&self) {
-        let backend = self.0.write().take();
-        drop(backend);
+    /// Drops the backend. Waits for calls under way, but no longer than this: the
+    /// last of them drops it then.
+    pub(crate) fn shut(&self, patience: Duration) {
+        self.shut.store(true, Ordering::SeqCst);
+        if let Some(mut backend) = self.backend.try_write_for(patience) {
+            drop(backend.take());
+        }
     }
 
     fn through<R>(
         &self,
         call: impl FnOnce(&dyn StorageBackend) -> Result<R, StorageError>,
     ) -> Result<R, StorageError> {
-        match &*self.0.read() {
+        if self.shut.load(Ordering::SeqCst) {
+            return Err(StorageErrorKind::Closed.into());
+        }
+        let result = match &*self.backend.read() {
             Some(backend) => call(&**backend),
             None => Err(StorageErrorKind::Closed.into()),
+        };
+        if self.shut.load(Ordering::SeqCst)
+            && let Some(mut backend) = self.backend.try_write()
+        {
+            drop(backend.take());
         }
+        result
     }
 }
 
@@ -48,6 +66,6 @@ impl StorageBackend for Gate {
     }
 
     fn durability(&self) -> Durability {
-        self.0.read().as_ref().map_or(Durability::Volatile, |backend| backend.durability())
+        self.backend.read().as_ref().map_or(Durability::Volatile, |backend| backend.durability())
     }
 }

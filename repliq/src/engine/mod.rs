@@ -3,30 +3,57 @@
 
 mod gate;
 mod queue;
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 mod thread;
 mod translate;
 mod view;
+mod watch;
 
 pub(crate) use queue::{Job, Queue, Then};
 pub(crate) use view::View;
 
 use crate::document::{Item, OpenDocument};
 use crate::error::{CommitError, Error};
-use crate::store::{Cursor, LeaseRecord, Remote, Skew, Store, Submission, Verdict};
+use crate::store::{Cursor, LeaseRecord, Remote, Skew, Store, StoreError, Submission, Verdict};
 use gate::Gate;
 use parking_lot::{Mutex, MutexGuard};
-use repliq_core::{Clock, Durability, Hlc, Millis, ReplicaId, StorageBackend};
+use repliq_core::{
+    Clock, Durability, Hlc, MAX_CLOCK_SKEW, Millis, ReplicaId, StorageBackend, StorageErrorKind,
+};
 use repliq_sync::Position;
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
-use tokio::sync::{oneshot, watch};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+use thread::Keeper;
+use tokio::sync::{Semaphore, oneshot};
+use watch::Watch;
+
+/// How long the backend may take to answer before whoever waits is told.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many reads are under way at once: a backend that never returns holds no
+/// more threads than that.
+const READS: usize = 64;
+
+/// How the store of a relay is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StoreStatus {
+    /// It takes changes.
+    Working,
+    /// It takes none, for this reason, and is tried again.
+    Failing(Arc<StoreError>),
+    /// It takes none until somebody has mended it and opened it again.
+    Failed(Arc<StoreError>),
+}
 
 /// What is in use of one space.
 pub(crate) struct Space {
     pub(crate) name: Arc<str>,
-    head: watch::Sender<Position>,
+    head: tokio::sync::watch::Sender<Position>,
     documents: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
     /// Changes are held back here until their time comes.
     pub(crate) holds: AtomicBool,
@@ -42,7 +69,7 @@ pub(crate) struct Slot {
 
 impl Space {
     /// Follows where the feed of this space ends.
-    pub(crate) fn follow(&self) -> watch::Receiver<Position> {
+    pub(crate) fn follow(&self) -> tokio::sync::watch::Receiver<Position> {
         self.head.subscribe()
     }
 
@@ -111,15 +138,28 @@ pub(crate) struct Engine {
     pub(crate) queue: Arc<Queue>,
     spaces: Arc<Spaces>,
     gate: Arc<Gate>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    watch: Arc<Watch>,
+    patience: Duration,
+    reads: Arc<Semaphore>,
+    status: tokio::sync::watch::Receiver<StoreStatus>,
+    threads: Mutex<Option<[JoinHandle<()>; 2]>>,
 }
 
 impl Engine {
-    /// Opens a store and starts its thread. Reads meta only.
+    /// Opens a store and starts its threads. Reads meta only.
     pub(crate) fn open(
         backend: impl StorageBackend,
         wall: fn() -> Millis,
         skew: Skew,
+    ) -> Result<Arc<Self>, Error> {
+        Self::open_with(backend, wall, skew, PATIENCE)
+    }
+
+    fn open_with(
+        backend: impl StorageBackend,
+        wall: fn() -> Millis,
+        skew: Skew,
+        patience: Duration,
     ) -> Result<Arc<Self>, Error> {
         let volatile = backend.durability() == Durability::Volatile;
         let gate = Arc::new(Gate::new(backend));
@@ -129,15 +169,25 @@ impl Engine {
         let seen = Arc::new(AtomicU64::new(store.last().0));
         let (replica, reader) = (store.replica(), View::new(store.reader()));
         let (queue, spaces) = (Arc::new(Queue::new()), Arc::new(Spaces::default()));
-        let thread = {
-            let (queue, spaces, seen) =
-                (Arc::clone(&queue), Arc::clone(&spaces), Arc::clone(&seen));
-            std::thread::Builder::new()
-                .name("repliq-storage".to_owned())
-                .spawn(move || thread::run(store, &queue, wall, &spaces, &seen))
-                .map_err(Error::Thread)?
+        let watch = Arc::new(Watch::new(patience));
+        let (told, status) = tokio::sync::watch::channel(StoreStatus::Working);
+        let keeper = Keeper {
+            store,
+            view: reader.clone(),
+            queue: Arc::clone(&queue),
+            watch: Arc::clone(&watch),
+            wall,
+            spaces: Arc::clone(&spaces),
+            seen: Arc::clone(&seen),
+            status: told,
         };
-        let thread = Mutex::new(Some(thread));
+        let watcher = (Arc::clone(&watch), Arc::clone(&queue));
+        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            Builder::new().name(name.to_owned()).spawn(run).map_err(Error::Thread)
+        };
+        // A storage thread that does not start ends the watcher.
+        let watcher = start("repliq-watch", Box::new(move || watcher.0.run(&watcher.1)))?;
+        let storage = start("repliq-storage", Box::new(move || keeper.run()))?;
         Ok(Arc::new(Self {
             replica,
             reader,
@@ -149,8 +199,41 @@ impl Engine {
             queue,
             spaces,
             gate,
-            thread,
+            watch,
+            patience,
+            reads: Arc::new(Semaphore::new(READS)),
+            status,
+            threads: Mutex::new(Some([storage, watcher])),
         }))
+    }
+
+    /// How the store is doing, now and later.
+    pub(crate) fn status(&self) -> tokio::sync::watch::Receiver<StoreStatus> {
+        self.status.clone()
+    }
+
+    /// Waits for something that needs the backend, as long as that may take.
+    pub(crate) async fn in_time<F: Future>(&self, work: F) -> Result<F::Output, StoreError> {
+        let stalled = StoreError::Stalled(self.patience);
+        tokio::time::timeout(self.patience, work).await.map_err(|_| stalled)
+    }
+
+    /// Reads the store, on a thread that may wait for it.
+    pub(crate) async fn reading<R: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let reads = Arc::clone(&self.reads);
+        let reading = async move {
+            let permit = reads.acquire_owned().await;
+            let read = tokio::task::spawn_blocking(move || {
+                let read = read();
+                drop(permit);
+                read
+            });
+            read.await.map_err(|_| StoreError::Storage(StorageErrorKind::Closed.into()))
+        };
+        self.in_time(reading).await?
     }
 
     /// The clock, with all that is durable taken note of.
@@ -158,6 +241,14 @@ impl Engine {
         let mut clock = self.clock.lock();
         clock.observe(Hlc(self.seen.load(Ordering::SeqCst)));
         clock
+    }
+
+    /// How far the timestamps of the store are ahead of the wall time, if that is so
+    /// far that others refuse them.
+    pub(crate) fn stamped_ahead(&self) -> Option<Duration> {
+        let last = Hlc(self.seen.load(Ordering::SeqCst)).millis();
+        let by = Duration::from_millis(last.0.saturating_sub((self.wall)().0));
+        (by > MAX_CLOCK_SKEW).then_some(by)
     }
 
     /// A space, in use from now on.
@@ -168,7 +259,7 @@ impl Engine {
         }
         spaces.retain(|_, space| space.strong_count() > 0);
         let name: Arc<str> = name.into();
-        let head = watch::Sender::new(self.reader.head(&name));
+        let head = tokio::sync::watch::Sender::new(self.reader.head(&name));
         let space = Arc::new(Space {
             name: Arc::clone(&name),
             head,
@@ -194,10 +285,10 @@ impl Engine {
     ) -> oneshot::Receiver<Result<Vec<Verdict>, CommitError>> {
         let (done, result) = oneshot::channel();
         let bytes = remote.arrivals.iter().map(|arrival| arrival.change.body.len() + 64).sum();
-        let then = Then::Remote { done };
+        let then = Then::Remote { done: Some(done) };
         let submission = Submission::Remote(remote);
         // When the queue is closed the sender is dropped, which the receiver sees.
-        let _ = self.queue.push(Job { space: Arc::clone(space), submission, bytes, then });
+        self.queue.push(Job { space: Arc::clone(space), submission, bytes, then });
         result
     }
 
@@ -210,7 +301,7 @@ impl Engine {
     ) -> Result<(), CommitError> {
         let (done, result) = oneshot::channel();
         let then = Then::Record { done: Some(done) };
-        let _ = self.queue.push(Job { space: Arc::clone(space), submission, bytes, then });
+        self.queue.push(Job { space: Arc::clone(space), submission, bytes, then });
         result.await.unwrap_or(Err(CommitError::Closed))
     }
 
@@ -228,7 +319,7 @@ impl Engine {
 
     fn record_later(&self, space: &Arc<Space>, submission: Submission) {
         let then = Then::Record { done: None };
-        let _ = self.queue.push(Job { space: Arc::clone(space), submission, bytes: 64, then });
+        self.queue.push(Job { space: Arc::clone(space), submission, bytes: 64, then });
     }
 
     /// Whether [`Engine::close`] was called.
@@ -237,20 +328,27 @@ impl Engine {
     }
 
     /// Commits what is queued, then lets go of the backend: handles that are
-    /// still around answer that they are closed, and subscriptions end.
+    /// still around answer that they are closed, and subscriptions end. A backend
+    /// that does not answer is left to its threads.
     pub(crate) fn close(&self) {
         self.queue.close();
-        if let Some(thread) = self.thread.lock().take() {
+        let mut patience = self.patience;
+        if let Some([storage, watcher]) = self.threads.lock().take() {
             // The last handle may be dropped by the storage thread itself.
-            if thread.thread().id() != std::thread::current().id() {
-                let _ = thread.join();
+            if storage.thread().id() != std::thread::current().id() {
+                if self.watch.await_end() {
+                    let _ = storage.join();
+                    let _ = watcher.join();
+                } else {
+                    patience = Duration::ZERO;
+                }
             }
         }
         for document in self.spaces.alive().iter().flat_map(|space| space.open_documents()) {
             document.post(Item::Closed);
             document.settle();
         }
-        self.gate.shut();
+        self.gate.shut(patience);
     }
 }
 
@@ -263,7 +361,7 @@ impl Drop for Engine {
 pub(crate) fn push_release(queue: &Queue, space: &Arc<Space>) {
     let submission = Submission::Release { space: Arc::clone(&space.name) };
     let then = Then::Record { done: None };
-    let _ = queue.push(Job { space: Arc::clone(space), submission, bytes: 0, then });
+    queue.push(Job { space: Arc::clone(space), submission, bytes: 0, then });
 }
 
 fn random_epoch() -> Result<u64, Error> {

@@ -2,18 +2,19 @@
 //!
 //! Whoever has something to make durable pushes it here; the storage thread
 //! takes all there is and commits it as one batch. The queue is bounded by
-//! permits, and a failed commit fails everything that is in it.
+//! permits, and a failed commit fails everything that is in it. While the backend
+//! does not answer, nothing is added.
 
 use super::Space;
 use crate::document::{Item, OpenDocument};
 use crate::error::CommitError;
-use crate::store::{FeedEntry, Submission, Verdict};
+use crate::store::{FeedEntry, StoreError, Submission, Verdict};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, TryAcquireError, oneshot};
+use tokio::sync::{Semaphore, TryAcquireError, oneshot, watch};
 
 /// At most this many updates are under way at once; more wait their turn.
 const MAX_UPDATES: usize = 16_384;
@@ -29,12 +30,32 @@ pub(crate) enum Then {
         document: Arc<dyn OpenDocument>,
         /// Which of the document's uncommitted changes it is.
         id: u64,
-        done: oneshot::Sender<Result<(), CommitError>>,
+        done: Waiting<()>,
     },
     /// Changes of a peer.
-    Remote { done: oneshot::Sender<Result<Vec<Verdict>, CommitError>> },
+    Remote { done: Waiting<Vec<Verdict>> },
     /// A record nobody waits for, or somebody does.
-    Record { done: Option<oneshot::Sender<Result<(), CommitError>>> },
+    Record { done: Waiting<()> },
+}
+
+/// Who waits for a commit, if somebody does who has not been told.
+pub(crate) type Waiting<R> = Option<oneshot::Sender<Result<R, CommitError>>>;
+
+/// Tells who waits, if somebody does.
+pub(crate) fn tell<R>(waiting: Waiting<R>, result: Result<R, CommitError>) {
+    if let Some(waiting) = waiting {
+        let _ = waiting.send(result);
+    }
+}
+
+impl Then {
+    /// Tells who waits that it failed, whatever becomes of it later.
+    pub(super) fn give_up(&mut self, error: CommitError) {
+        match self {
+            Self::Local { done, .. } | Self::Record { done } => tell(done.take(), Err(error)),
+            Self::Remote { done } => tell(done.take(), Err(error)),
+        }
+    }
 }
 
 /// Something to commit.
@@ -48,13 +69,21 @@ pub(crate) struct Job {
 struct Pending {
     jobs: VecDeque<Job>,
     closed: bool,
+    /// Why nothing is added: the backend does not answer.
+    stalled: Option<Arc<StoreError>>,
 }
+
+/// What is left of a job while it is committed.
+pub(super) type Committing = (Arc<Space>, usize, Then);
 
 /// See the module's documentation.
 pub(crate) struct Queue {
     pending: Mutex<Pending>,
+    /// What the storage thread is committing.
+    committing: Mutex<Vec<Committing>>,
     filled: Condvar,
     permits: Semaphore,
+    stalled: watch::Sender<bool>,
     generation: AtomicU64,
 }
 
@@ -69,9 +98,11 @@ pub(crate) enum Work {
 impl Queue {
     pub(crate) fn new() -> Self {
         Self {
-            pending: Mutex::new(Pending { jobs: VecDeque::new(), closed: false }),
+            pending: Mutex::new(Pending { jobs: VecDeque::new(), closed: false, stalled: None }),
+            committing: Mutex::default(),
             filled: Condvar::new(),
             permits: Semaphore::new(MAX_UPDATES),
+            stalled: watch::Sender::new(false),
             generation: AtomicU64::new(0),
         }
     }
@@ -81,7 +112,13 @@ impl Queue {
     pub(crate) async fn admit(&self) -> Result<(), CommitError> {
         // At once if there is room: the first poll of an update then runs it.
         let permit = match self.permits.try_acquire() {
-            Err(TryAcquireError::NoPermits) => self.permits.acquire().await.ok(),
+            Err(TryAcquireError::NoPermits) => {
+                let mut stalled = self.stalled.subscribe();
+                tokio::select! {
+                    permit = self.permits.acquire() => permit.ok(),
+                    _ = stalled.wait_for(|stalled| *stalled) => return self.refusal(),
+                }
+            }
             permit => permit.ok(),
         };
         match permit {
@@ -91,6 +128,11 @@ impl Queue {
             }
             None => Err(CommitError::Closed),
         }
+    }
+
+    fn refusal(&self) -> Result<(), CommitError> {
+        let stalled = self.pending.lock().stalled.clone();
+        stalled.map_or(Ok(()), |why| Err(CommitError::Store(why)))
     }
 
     pub(crate) fn give_back(&self, updates: usize) {
@@ -112,25 +154,59 @@ impl Queue {
         if self.generation() != generation {
             return Err(CommitError::Earlier);
         }
+        if let Some(why) = &pending.stalled {
+            return Err(CommitError::Store(Arc::clone(why)));
+        }
         pending.jobs.push_back(job);
         drop(pending);
         self.filled.notify_one();
         Ok(())
     }
 
-    /// Adds anything else. `false` when the queue is closed, or the job is a
-    /// record that nobody waits for and too much is queued: peers cause those
-    /// without end, and losing one costs a little repetition.
-    pub(crate) fn push(&self, job: Job) -> bool {
+    /// Adds anything else, unless the queue is closed, the backend does not answer,
+    /// or the job is a record that nobody waits for and too much is queued: peers
+    /// cause those without end, and losing one costs a little repetition.
+    pub(crate) fn push(&self, mut job: Job) {
         let mut pending = self.pending.lock();
         let is_optional = matches!(job.then, Then::Record { done: None });
         if pending.closed || is_optional && pending.jobs.len() >= MAX_UPDATES {
-            return false;
+            return;
+        }
+        if let Some(why) = &pending.stalled {
+            return job.then.give_up(CommitError::Store(Arc::clone(why)));
         }
         pending.jobs.push_back(job);
         drop(pending);
         self.filled.notify_one();
-        true
+    }
+
+    /// Says who waits for what is being committed, so that others can tell them.
+    pub(super) fn begin(&self, committing: Vec<Committing>) {
+        *self.committing.lock() = committing;
+    }
+
+    /// Gives back what [`Queue::begin`] was told.
+    pub(super) fn finish(&self) -> Vec<Committing> {
+        std::mem::take(&mut *self.committing.lock())
+    }
+
+    /// The backend does not answer: everybody who waits is told, and nothing is
+    /// added. What is queued stays, and is committed if the backend comes back.
+    pub(super) fn stall(&self, why: StoreError) {
+        let why = Arc::new(why);
+        let unknown = || CommitError::Unknown(Arc::clone(&why));
+        let mut pending = self.pending.lock();
+        pending.stalled = Some(Arc::clone(&why));
+        pending.jobs.iter_mut().for_each(|job| job.then.give_up(unknown()));
+        drop(pending);
+        self.committing.lock().iter_mut().for_each(|(_, _, then)| then.give_up(unknown()));
+        self.stalled.send_replace(true);
+    }
+
+    /// The backend has answered.
+    pub(super) fn resume(&self) {
+        self.pending.lock().stalled = None;
+        self.stalled.send_replace(false);
     }
 
     /// Waits for work, at most as long as `patience`. What was pushed before the
@@ -158,8 +234,9 @@ impl Queue {
     }
 
     /// Takes everything out after a failed commit. Documents learn of it before
-    /// the generation changes, so that no update slips in between.
-    pub(crate) fn fail(&self, failed: Vec<Job>) -> Vec<Job> {
+    /// the generation changes, so that no update slips in between; those whose log
+    /// has gone on meanwhile learn of that too.
+    pub(crate) fn fail(&self, failed: Vec<Job>, behind: &[Arc<dyn OpenDocument>]) -> Vec<Job> {
         let mut pending = self.pending.lock();
         let mut all = failed;
         all.extend(pending.jobs.drain(..));
@@ -167,6 +244,9 @@ impl Queue {
             if let Then::Local { document, id, .. } = &job.then {
                 document.post(Item::Failed(*id));
             }
+        }
+        for document in behind {
+            document.post(Item::Behind);
         }
         self.generation.fetch_add(1, Ordering::SeqCst);
         all

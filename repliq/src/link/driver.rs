@@ -14,10 +14,11 @@ use repliq_sync::{
     Arrival, Config, DocumentName, Effect, Farewell, Identified, OutgoingChange, Phase, Position,
     RefusedChange, Role, Session, SessionError, Summary, Verdict,
 };
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Frames waiting to be sent; changes are put under way only while half of it
@@ -90,10 +91,14 @@ pub(crate) async fn drive(
 ) -> Ending {
     let (frames, queued) = mpsc::channel(FRAMES);
     let writer = tokio::spawn(write(connection.sender, queued));
-    let mut driver = Driver::new(engine, frames, origin, commands, tell);
-    let ending = driver.run(connection.receiver).await;
-    driver.leave_lease();
-    drop(driver);
+    let ending = match Driver::new(engine, frames, origin, commands, tell).await {
+        Ok(mut driver) => {
+            let ending = driver.run(connection.receiver).await;
+            driver.leave_lease();
+            ending
+        }
+        Err(ending) => ending,
+    };
     // What was queued last says why we go; a peer that does not take it in time
     // is left alone.
     let mut writer = writer;
@@ -115,11 +120,7 @@ async fn write(mut sender: Box<dyn DynSender>, mut frames: mpsc::Receiver<Bytes>
 }
 
 /// A read of our store that is under way.
-enum Read {
-    Feed(JoinHandle<Result<(Vec<store::FeedEntry>, Position), String>>),
-    Document(JoinHandle<Result<DocumentRead, String>>),
-    Summary(JoinHandle<Result<Summary, String>>, Position),
-}
+type Read<'a> = Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
 
 /// The reader to go on with, what it gave, and whether nothing is left.
 type DocumentRead = (ChangeReader, Vec<OutgoingChange>, bool);
@@ -129,30 +130,6 @@ enum Done {
     Document(ChangeReader, Vec<OutgoingChange>, bool),
     Summary(Summary, Position),
     Failed(String),
-}
-
-impl Read {
-    async fn done(&mut self) -> Done {
-        let done = match self {
-            Self::Feed(task) => {
-                let read = finished(task).await;
-                read.map(|(entries, through)| Done::Feed(entries, through))
-            }
-            Self::Document(task) => {
-                let read = finished(task).await;
-                read.map(|(reader, changes, done)| Done::Document(reader, changes, done))
-            }
-            Self::Summary(task, head) => {
-                let head = *head;
-                finished(task).await.map(|summary| Done::Summary(summary, head))
-            }
-        };
-        done.unwrap_or_else(Done::Failed)
-    }
-}
-
-async fn finished<R>(task: &mut JoinHandle<Result<R, String>>) -> Result<R, String> {
-    task.await.unwrap_or_else(|_| Err("a read was cancelled".to_owned()))
 }
 
 struct Driver<'a, F> {
@@ -167,7 +144,7 @@ struct Driver<'a, F> {
     peer: Option<ReplicaId>,
     is_listener: bool,
     commit: Option<oneshot::Receiver<Result<Vec<store::Verdict>, CommitError>>>,
-    reads: Vec<Read>,
+    reads: Vec<Read<'a>>,
     document: Option<(DocumentName, ChangeReader)>,
     /// How the connection ended, when that was seen too early to be acted on.
     ended: Option<Ending>,
@@ -177,18 +154,18 @@ struct Driver<'a, F> {
 }
 
 impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
-    fn new(
+    async fn new(
         engine: &'a Arc<Engine>,
         frames: mpsc::Sender<Bytes>,
         origin: Origin,
         commands: mpsc::Receiver<Command>,
         tell: F,
-    ) -> Self {
+    ) -> Result<Self, Ending> {
         let started = Instant::now();
         let (space, peer_space, peer_key, role, synced) = match origin {
             Origin::Link { space, peer_space, url, synced } => {
                 let key = link_key(&url);
-                let cursor = engine.reader.cursor(&space.name, &key).ok().flatten();
+                let cursor = cursor(engine, &space, &key).await?;
                 let role = Role::Initiator { cursor };
                 (Some(space), peer_space, key, role, synced)
             }
@@ -212,7 +189,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
             let follow = space.follow();
             (space, follow)
         });
-        Self {
+        Ok(Self {
             engine,
             session,
             started,
@@ -228,7 +205,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
             ended: None,
             unsendable: None,
             tell,
-        }
+        })
     }
 
     fn now(&self) -> Duration {
@@ -275,7 +252,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         };
         let read = async {
             match self.reads.first_mut() {
-                Some(read) => read.done().await,
+                Some(read) => read.await,
                 None => std::future::pending().await,
             }
         };
@@ -307,7 +284,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                 self.session.committed(verdicts.map_err(|error| error.to_string()));
             }
             done = read => {
-                self.reads.remove(0);
+                drop(self.reads.remove(0));
                 self.answer(done)?;
             }
             command = self.commands.recv() => match command {
@@ -381,7 +358,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                     }
                 }
             }
-            Effect::Identify { peer, space, claim } => self.identify(peer, &space, claim),
+            Effect::Identify { peer, space, claim } => self.identify(peer, &space, claim).await?,
             Effect::ReadFeed { after, max_bytes } => self.read_feed(after, max_bytes)?,
             Effect::Summarize => self.summarize(),
             Effect::ReadDocument { document, after, max_bytes } => {
@@ -408,23 +385,29 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         (self.tell)(notice, self.session.peer_is_volatile());
     }
 
-    fn identify(&mut self, peer: ReplicaId, name: &str, claim: Option<Position>) {
+    async fn identify(
+        &mut self,
+        peer: ReplicaId,
+        name: &str,
+        claim: Option<Position>,
+    ) -> Result<(), Ending> {
         self.peer = Some(peer);
         if self.is_listener {
             if name.is_empty() || name.len() > store::MAX_NAME_BYTES {
                 self.session.refuse(Farewell::Space);
-                return;
+                return Ok(());
             }
             let space = self.engine.space(name);
             let follow = space.follow();
             self.space = Some((space, follow));
             self.peer_key = peer_key(peer);
         }
-        let Some((space, _)) = &self.space else { return };
+        let Some((space, _)) = &self.space else { return Ok(()) };
+        let cursor = cursor(self.engine, space, &self.peer_key).await?;
         let reader = &self.engine.reader;
-        let cursor = reader.cursor(&space.name, &self.peer_key).ok().flatten();
         let claim_valid = claim.is_some_and(|claim| reader.is_place(&space.name, claim));
         self.session.identified(Identified { head: self.head(), cursor, claim_valid });
+        Ok(())
     }
 
     fn submit(&mut self, arrivals: Vec<Arrival>, cursor: Option<Position>) {
@@ -452,8 +435,8 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         if let Some((entries, through)) = reader.recent_feed(&name, after, max_bytes) {
             return self.answer(Done::Feed(entries, through));
         }
-        let read = move || reader.feed(&name, after, max_bytes).map_err(|error| error.to_string());
-        self.reads.push(Read::Feed(tokio::task::spawn_blocking(read)));
+        let read = move || reader.feed(&name, after, max_bytes);
+        self.read(read, |(entries, through)| Done::Feed(entries, through));
         Ok(())
     }
 
@@ -461,8 +444,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         let Some((space, _)) = &self.space else { return };
         let head = space.head();
         let (reader, name) = (self.engine.reader.clone(), Arc::clone(&space.name));
-        let read = move || reader.summary(&name).map_err(|error| error.to_string());
-        self.reads.push(Read::Summary(tokio::task::spawn_blocking(read), head));
+        self.read(move || reader.summary(&name), move |summary| Done::Summary(summary, head));
     }
 
     fn read_document(
@@ -474,7 +456,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         let Some((space, _)) = &self.space else { return };
         let (reader, name) = (self.engine.reader.clone(), Arc::clone(&space.name));
         let (going_on, document) = (self.document.take(), document.to_owned());
-        let read = move || {
+        let read = move || -> Result<DocumentRead, String> {
             let fail = |error: store::StoreError| error.to_string();
             let (named, mut changes) = match (going_on, after) {
                 (Some(going_on), None) => going_on,
@@ -491,7 +473,23 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
             let outgoing = |change| OutgoingChange { document: named.clone(), change, skip: false };
             Ok((changes, chunk.into_iter().map(outgoing).collect(), done))
         };
-        self.reads.push(Read::Document(tokio::task::spawn_blocking(read)));
+        self.read(read, |(reader, changes, done)| Done::Document(reader, changes, done));
+    }
+
+    /// Begins to read our store.
+    fn read<R: Send + 'static, E: ToString + Send + 'static>(
+        &mut self,
+        read: impl FnOnce() -> Result<R, E> + Send + 'static,
+        done: impl FnOnce(R) -> Done + Send + 'a,
+    ) {
+        let engine = self.engine;
+        self.reads.push(Box::pin(async move {
+            match engine.reading(read).await {
+                Ok(Ok(read)) => done(read),
+                Ok(Err(error)) => Done::Failed(error.to_string()),
+                Err(error) => Done::Failed(error.to_string()),
+            }
+        }));
     }
 
     /// Passes what was read to the session.
@@ -535,6 +533,15 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
 
 fn lost() -> Ending {
     TransportError::from(TransportErrorKind::Lost).into()
+}
+
+/// How far the feed of a peer is held. Unreadable counts as not at all; a store
+/// that does not answer ends the connection.
+async fn cursor(engine: &Engine, space: &Space, peer: &Bytes) -> Result<Option<Position>, Ending> {
+    let (reader, name, peer) = (engine.reader.clone(), Arc::clone(&space.name), peer.clone());
+    let read = engine.reading(move || reader.cursor(&name, &peer)).await;
+    let read = read.map_err(|error| Ending::Session(SessionError::Store(error.to_string())))?;
+    Ok(read.ok().flatten())
 }
 
 fn link_key(url: &str) -> Bytes {

@@ -10,8 +10,8 @@ use crate::store::MAX_NAME_BYTES;
 use driver::{Command, Notice, Origin, drive};
 use parking_lot::Mutex;
 use repliq_core::erased::DynTransport;
-use repliq_core::{Endpoint, TransportErrorKind};
-use repliq_sync::{Farewell, Phase, RefusedChange, SessionError};
+use repliq_core::{Endpoint, MAX_CLOCK_SKEW, TransportErrorKind};
+use repliq_sync::{Farewell, Phase, Refusal, RefusedChange, SessionError};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -69,6 +69,7 @@ pub(crate) struct Shared {
     waiters: Mutex<Waiters>,
     refused: Mutex<(usize, Vec<RefusedChange>)>,
     peer_volatile: std::sync::atomic::AtomicBool,
+    engine: std::sync::Weak<Engine>,
 }
 
 /// A standing connection to a peer: it syncs in the background and connects
@@ -97,6 +98,7 @@ impl Link {
             waiters: Mutex::default(),
             refused: Mutex::default(),
             peer_volatile: false.into(),
+            engine: Arc::downgrade(&engine),
         });
         let supervisor = Supervisor {
             engine,
@@ -227,12 +229,22 @@ impl Shared {
 
     fn outcome(&self) -> Result<(), SyncError> {
         let refused = self.refused.lock();
-        match refused.1.first() {
-            None => Ok(()),
-            Some(first) => {
-                Err(SyncError::Refused { count: refused.0, first: Box::new(first.clone()) })
-            }
-        }
+        let Some(first) = refused.1.first() else { return Ok(()) };
+        let (count, first) = (refused.0, Box::new(first.clone()));
+        Err(match self.stamped_ahead(&first) {
+            Some(by) => SyncError::StampedAhead { by, first },
+            None => SyncError::Refused { count, first },
+        })
+    }
+
+    /// How far our timestamps are ahead, if that is why the peer refused a change
+    /// and our clock agrees with the peer's.
+    fn stamped_ahead(&self, refused: &RefusedChange) -> Option<Duration> {
+        let engine = self.engine.upgrade()?;
+        let Refusal::FutureStamp { now } = refused.why else { return None };
+        let clock_is_right = (engine.wall)() <= now.saturating_add(MAX_CLOCK_SKEW);
+        let is_ours = refused.dot.replica == engine.replica;
+        engine.stamped_ahead().filter(|_| is_ours && clock_is_right)
     }
 
     /// Fails everyone who waits, when waiting on makes no sense.

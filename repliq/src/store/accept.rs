@@ -9,7 +9,7 @@ use super::refusal::{Refusal, Verdict};
 use super::stage::{Origin, Place, Stage, Stop};
 use super::submission::{Arrival, Remote, Skew, last_stamp};
 use repliq_core::{
-    Change, ChangeHeader, DecodeError, Hlc, MAX_CLOCK_SKEW, ReplicaId, StorageError,
+    Chain, Change, ChangeHeader, DecodeError, Hlc, MAX_CLOCK_SKEW, ReplicaId, StorageError,
 };
 
 /// A change with what its checks need.
@@ -19,6 +19,8 @@ struct Candidate<'c> {
     document: &'c str,
     kind: &'c str,
     change: &'c Change,
+    /// The chain after it, where that is known: of what is made here.
+    chain: Option<Chain>,
     /// The peer it came from and how that peer's stamps are treated.
     peer: Option<(ReplicaId, Skew)>,
 }
@@ -53,8 +55,9 @@ impl Stage<'_> {
         document: &str,
         kind: &str,
         change: &Change,
+        chain: Chain,
     ) -> Result<Verdict, StorageError> {
-        self.verdict(Candidate { space, document, kind, change, peer: None })
+        self.verdict(Candidate { space, document, kind, change, chain: Some(chain), peer: None })
     }
 
     /// Takes what came from a peer, one after the other.
@@ -65,6 +68,7 @@ impl Stage<'_> {
                 document: &arrival.document,
                 kind: &arrival.kind,
                 change: &arrival.change,
+                chain: None,
                 peer: Some((remote.from, remote.skew)),
             })
         };
@@ -76,7 +80,7 @@ impl Stage<'_> {
     }
 
     fn take(&mut self, candidate: Candidate<'_>) -> Result<Verdict, Stop> {
-        let Candidate { space, document, kind, change, peer } = candidate;
+        let Candidate { space, document, kind, change, chain, peer } = candidate;
         check_names(space, document, kind)?;
         let (header, _) = change.open().map_err(Refusal::Malformed)?;
         if header.deps.get(change.replica()) > change.dot.seq {
@@ -98,7 +102,8 @@ impl Stage<'_> {
                     None => self.make(space, document, kind)?,
                 };
                 let origin = self.origin(peer.map(|(from, _)| from))?;
-                Ok(Verdict::Applied(self.apply(place, change, &header, origin)?.n))
+                let chain = chain.unwrap_or_else(|| change.chain_after());
+                Ok(Verdict::Applied(self.apply(place, change, &header, chain, origin)?.n))
             }
             Judgement::Hold => {
                 self.room_to_hold(space, change)?;

@@ -4,6 +4,7 @@
 
 use super::key::Family;
 use repliq_core::{StorageError, StorageErrorKind};
+use std::time::Duration;
 
 /// Why a store does not open, read or commit.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +24,19 @@ pub enum StoreError {
         /// The newest format this program knows.
         supported: u16,
     },
-    /// A commit may or may not have become durable, and trying again failed.
+    /// A commit may or may not have become durable. The store tries to find out with
+    /// every further commit, and every few seconds.
     #[error(
-        "the store lost track of what is durable: if the disk is full, free some space; then close \
-         the store and open it again"
+        "the store lost track of what is durable: if the disk is full, free some space, and it \
+         goes on; if it does not, close the store and open it again"
     )]
     Broken,
+    /// The backend has not answered for so long.
+    #[error(
+        "the store has not answered for {} ms: look after its disk; it goes on when it answers",
+        .0.as_millis()
+    )]
+    Stalled(Duration),
 }
 
 /// [`StorageErrorKind::Corrupt`] with the family of keys where it was found.

@@ -269,7 +269,7 @@ impl Stage<'_> {
             }
         }
         let origin = self.origin_again(origin)?;
-        let entry = self.apply(place, &change, &header, origin)?;
+        let entry = self.apply(place, &change, &header, change.chain_after(), origin)?;
         self.forget_held(place, num, &change, &header)?;
         ready.advanced(num, run.first.saturating_add(header.slots));
         ready.again(num);

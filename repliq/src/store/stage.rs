@@ -15,7 +15,9 @@ use super::refusal::Refusal;
 use super::shared::{Shared, Space};
 use super::submission::{FeedEntry, last_stamp};
 use super::writer::Memory;
-use repliq_core::{Batch, Change, ChangeHeader, Millis, ReplicaId, StorageError, StorageErrorKind};
+use repliq_core::{
+    Batch, Chain, Change, ChangeHeader, Millis, ReplicaId, StorageError, StorageErrorKind,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -283,12 +285,13 @@ impl<'a> Stage<'a> {
         value
     }
 
-    /// Logs and numbers a change that was found right.
+    /// Logs and numbers a change that was found right. `chain` is the one after it.
     pub(super) fn apply(
         &mut self,
         place: Place,
         change: &Change,
         header: &ChangeHeader,
+        chain: Chain,
         origin: Origin,
     ) -> Result<FeedEntry, Stop> {
         let replica = self.intern(change.replica())?;
@@ -302,7 +305,7 @@ impl<'a> Stage<'a> {
 
         let staged = self.document(place)?;
         let next = seq.saturating_add(header.slots);
-        let head = Head { next, chain: change.chain_after() };
+        let head = Head { next, chain };
         let before = staged.state.heads.insert(replica, head).unwrap_or_default();
         staged.before.entry(replica).or_insert(before);
         staged.state.since += 1;
@@ -354,7 +357,8 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn meta(state: &DocumentState) -> DocumentRecord {
+/// The meta of a document as it is written.
+pub(super) fn meta(state: &DocumentState) -> DocumentRecord {
     DocumentRecord {
         name: state.info.name.as_ref().to_owned(),
         kind: state.info.kind.as_ref().to_owned(),

@@ -5,14 +5,15 @@
 use super::record::{DocumentInfo, FeedNumber, LeaseRecord, Position};
 use super::refusal::{Refusal, Verdict};
 use bytes::Bytes;
-use repliq_core::{Change, Hlc, ReplicaId, Version};
+use repliq_core::{Chain, Change, Hlc, ReplicaId, Version};
 use std::sync::Arc;
 
 /// One thing to make durable.
 #[derive(Clone, Debug)]
 pub(crate) enum Submission {
-    /// A change made by this store itself.
-    Local { space: Arc<str>, document: Arc<str>, kind: Arc<str>, change: Change },
+    /// A change made by this store itself, with the chain after it, which its
+    /// author has worked out already.
+    Local { space: Arc<str>, document: Arc<str>, kind: Arc<str>, change: Change, chain: Chain },
     /// Changes that came from a peer, in the order of its feed.
     Remote(Remote),
     /// Takes another look at what is held in a space, now that time has passed.

@@ -13,9 +13,10 @@ use super::reader::StoreReader;
 use super::record::{DocumentNum, Epoch, IdentityRecord, Record, ReplicaNum, SpaceNum};
 use super::refusal::{Refusal, Verdict};
 use super::shared::Shared;
-use super::stage::{DocumentState, Place, Stage, Staged, Stop};
+use super::stage::{DocumentState, Place, Stage, Staged, Stop, meta};
 use super::submission::{Cursor, Outcome, Submission};
-use repliq_core::{Hlc, Millis, ReplicaId, StorageBackend, StorageError};
+use repliq_core::{Batch, Hlc, Millis, ReplicaId, StorageBackend, StorageError};
+use std::mem::take;
 use std::sync::Arc;
 
 /// How many documents the writer remembers the heads of.
@@ -26,8 +27,49 @@ pub(crate) struct Store {
     shared: Arc<Shared>,
     memory: Memory,
     run_epoch: Epoch,
-    /// False while a commit runs: if the backend panics, it stays false.
-    settled: bool,
+    progress: Progress,
+}
+
+/// How far the last commit came: it says what is left to do if the backend fails
+/// or panics on the way.
+#[derive(Default)]
+#[allow(clippy::large_enum_variant, reason = "there is one, and every commit fills it")]
+enum Progress {
+    #[default]
+    Done,
+    /// Nothing is written, but replicas may be numbered, from this one on.
+    Staging(Option<ReplicaNum>),
+    /// Handed to the backend, and it is not known what became of it.
+    Writing(Unsettled),
+}
+
+/// A batch without its values: those can be read back if they are there.
+struct Unsettled {
+    staged: Staged,
+    keys: Keys,
+    first_new: Option<ReplicaNum>,
+}
+
+/// The keys of a batch, laid end to end.
+struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    fn of(batch: &Batch) -> Self {
+        let mut keys = Self { bytes: Vec::new(), ends: Vec::with_capacity(batch.len()) };
+        for (key, _) in batch.iter() {
+            keys.bytes.extend_from_slice(key);
+            keys.ends.push(keys.bytes.len());
+        }
+        keys
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
+    }
 }
 
 /// What the writer remembers; all of it can be read again.
@@ -71,7 +113,7 @@ impl Store {
             held: HashMap::default(),
         };
         let shared = Arc::new(Shared::new(backend, published));
-        Ok(Self { shared, memory, run_epoch: Epoch(run_epoch), settled: true })
+        Ok(Self { shared, memory, run_epoch: Epoch(run_epoch), progress: Progress::Done })
     }
 
     /// A reader, for any thread.
@@ -95,44 +137,97 @@ impl Store {
     /// # Errors
     /// [`StoreError::Storage`]: nothing of it is stored, and the store can be
     /// used on. [`StoreError::Broken`]: it is unknown what is durable, now and
-    /// on every later call; close the store and open it again.
+    /// on every later call until [`Store::settle`] has found out.
     pub(crate) fn commit(
         &mut self,
         submissions: &[Submission],
         wall: Millis,
     ) -> Result<Vec<Outcome>, StoreError> {
-        self.shared.published.read().usable()?;
-        if !std::mem::replace(&mut self.settled, false) {
+        if !matches!(self.progress, Progress::Done) {
+            self.shared.published.write().broken = true;
             return Err(StoreError::Broken);
         }
         let first_new = self.shared.published.read().replicas.next();
-        let result = self.stage_and_write(submissions, wall);
-        if result.is_err() {
-            self.take_back(first_new);
+        self.progress = Progress::Staging(first_new);
+        let mut stage = Stage::new(&self.shared, &mut self.memory, wall, self.run_epoch);
+        let outcomes: Result<Vec<_>, _> =
+            submissions.iter().map(|submission| stage.submission(submission)).collect();
+        match outcomes.map(|outcomes| (outcomes, stage.finish())) {
+            Ok((outcomes, staged)) => self.write(staged, first_new).map(|()| outcomes),
+            Err(error) => {
+                self.take_back();
+                Err(error.into())
+            }
         }
-        self.settled = true;
-        result
     }
 
-    fn stage_and_write(
+    /// Commits the batch. After an error of the backend it finds out whether the
+    /// batch is there, and if so commits it once more to have it durable.
+    fn write(
         &mut self,
-        submissions: &[Submission],
-        wall: Millis,
-    ) -> Result<Vec<Outcome>, StoreError> {
-        let mut stage = Stage::new(&self.shared, &mut self.memory, wall, self.run_epoch);
-        let mut outcomes = Vec::with_capacity(submissions.len());
-        for submission in submissions {
-            outcomes.push(stage.submission(submission)?);
+        mut staged: Staged,
+        first_new: Option<ReplicaNum>,
+    ) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let _committing = shared.committing.lock();
+        let batch = take(&mut staged.batch);
+        let is_remembered = staged.is_remembered();
+        if batch.is_empty() {
+            self.progress = Progress::Done;
+            publish(&shared, &mut self.memory, staged);
+            return Ok(());
         }
-        let staged = stage.finish();
-        let committing = self.shared.committing.lock();
-        if !staged.batch.is_empty() {
-            self.announce(&staged);
-            self.write(&staged)?;
+        self.announce(&staged);
+        let keys = Keys::of(&batch);
+        self.progress = Progress::Writing(Unsettled { staged, keys, first_new });
+        let Err(error) = shared.backend.commit(batch) else {
+            self.publish();
+            return Ok(());
+        };
+        if !is_remembered {
+            self.take_back();
+            return Err(error.into());
         }
-        publish(&self.shared, &mut self.memory, staged);
-        drop(committing);
-        Ok(outcomes)
+        match self.find_out() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(error.into()),
+            Err(_) => {
+                shared.published.write().broken = true;
+                Err(StoreError::Broken)
+            }
+        }
+    }
+
+    /// Whether it is unknown what became of the last commit.
+    pub(crate) const fn is_unsettled(&self) -> bool {
+        !matches!(self.progress, Progress::Done)
+    }
+
+    /// Finds out what became of a commit that ended in [`StoreError::Broken`], or
+    /// in a panic of the backend. Then the store can be used on. `true` if the
+    /// commit is durable after all, and so the feed and its documents went on.
+    ///
+    /// # Errors
+    /// [`StorageError`]: it still cannot be found out.
+    pub(crate) fn settle(&mut self) -> Result<bool, StorageError> {
+        let shared = Arc::clone(&self.shared);
+        let _committing = shared.committing.lock();
+        let is_durable = self.find_out()?;
+        shared.published.write().broken = false;
+        Ok(is_durable)
+    }
+
+    fn find_out(&mut self) -> Result<bool, StorageError> {
+        let is_durable = match &self.progress {
+            Progress::Done | Progress::Staging(_) => false,
+            Progress::Writing(unsettled) => unsettled.is_durable(self.shared.backend.as_ref())?,
+        };
+        if is_durable {
+            self.publish();
+        } else {
+            self.take_back();
+        }
+        Ok(is_durable)
     }
 
     /// Tells readers what is about to change, so that they do not see it early.
@@ -142,28 +237,21 @@ impl Store {
         self.shared.published.write().in_flight = before;
     }
 
-    /// Commits the batch. After an error of the backend it finds out whether the
-    /// batch is there, and if so commits it once more to have it durable.
-    fn write(&self, staged: &Staged) -> Result<(), StoreError> {
-        let backend = self.shared.backend.as_ref();
-        let Err(error) = backend.commit(staged.batch.clone()) else { return Ok(()) };
-        if !staged.is_remembered() {
-            return Err(error.into());
+    /// Makes the batch that was written visible.
+    fn publish(&mut self) {
+        if let Progress::Writing(unsettled) = take(&mut self.progress) {
+            publish(&self.shared, &mut self.memory, unsettled.staged);
         }
-        let durable = match is_there(backend, staged) {
-            Ok(false) => return Err(error.into()),
-            Ok(true) => backend.commit(staged.batch.clone()).is_ok(),
-            Err(_) => false,
-        };
-        if durable {
-            return Ok(());
-        }
-        self.shared.published.write().broken = true;
-        Err(StoreError::Broken)
     }
 
     /// Forgets everything that a batch which is not there may have touched.
-    fn take_back(&mut self, first_new: Option<ReplicaNum>) {
+    fn take_back(&mut self) {
+        let first_new = match take(&mut self.progress) {
+            Progress::Done => None,
+            Progress::Staging(first_new) | Progress::Writing(Unsettled { first_new, .. }) => {
+                first_new
+            }
+        };
         self.memory.held.clear();
         let mut published = self.shared.published.write();
         published.in_flight.clear();
@@ -173,20 +261,39 @@ impl Store {
     }
 }
 
-/// Whether the backend holds what the batch writes. The meta of a space changes
-/// with every change, so one value tells; a batch without one is compared whole.
-fn is_there(backend: &dyn StorageBackend, staged: &Staged) -> Result<bool, StorageError> {
-    let dirty = staged.spaces.iter().find(|(_, space)| space.dirty);
-    if let Some((num, space)) = dirty {
-        let value = backend.get(&key::space(*num))?;
-        return Ok(value.is_some_and(|value| value == space.space.record.to_value()));
-    }
-    for (key, value) in staged.batch.iter() {
-        if backend.get(key)?.as_deref() != value {
+impl Unsettled {
+    /// Whether the batch is there; if so, it is committed once more, with the
+    /// values that are there, so that it is durable too.
+    fn is_durable(&self, backend: &dyn StorageBackend) -> Result<bool, StorageError> {
+        if !self.is_there(backend)? {
             return Ok(false);
         }
+        let mut batch = Batch::new();
+        for key in self.keys.iter() {
+            match backend.get(key)? {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
+            }
+        }
+        backend.commit(batch)?;
+        Ok(true)
     }
-    Ok(true)
+
+    /// Whether the backend holds what the batch wrote. It is all there or nothing,
+    /// so one value tells: the meta of a space changes with every change, that of
+    /// a document with every snapshot.
+    fn is_there(&self, backend: &dyn StorageBackend) -> Result<bool, StorageError> {
+        let space = self.staged.spaces.iter().find(|(_, space)| space.dirty);
+        let document = self.staged.documents.iter().find(|(_, document)| document.meta_due);
+        let (key, written) = match (space, document) {
+            (Some((num, space)), _) => (key::space(*num), space.space.record.to_value()),
+            (None, Some(((space, num), document))) => {
+                (key::document(*space, *num), meta(&document.state).to_value())
+            }
+            (None, None) => return Ok(false),
+        };
+        Ok(backend.get(&key)?.is_some_and(|value| value == written))
+    }
 }
 
 /// Makes a durable batch visible.
@@ -211,8 +318,8 @@ fn publish(shared: &Shared, memory: &mut Memory, staged: Staged) {
 impl Stage<'_> {
     fn submission(&mut self, submission: &Submission) -> Result<Outcome, StorageError> {
         Ok(match submission {
-            Submission::Local { space, document, kind, change } => {
-                Outcome::Local(self.local(space, document, kind, change)?)
+            Submission::Local { space, document, kind, change, chain } => {
+                Outcome::Local(self.local(space, document, kind, change, *chain)?)
             }
             Submission::Remote(remote) => {
                 let verdicts = self.remote(remote)?;

@@ -189,3 +189,46 @@ async fn a_device_keeps_changes_of_the_future_aside_until_their_time_comes() {
     within(link_far.synced()).await.unwrap();
     assert_eq!(view(&one_far), expected);
 }
+
+/// The clock was a year ahead once, and is right again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_whose_clock_was_far_ahead_once_says_so_and_what_to_do() {
+    clock!(WALL, wall);
+    let network = MemoryTransport::new();
+    let relay = Relay::open_at(MemoryBackend::new(), || Millis(NOW)).await.unwrap();
+    let url = relay.listen(network.clone(), "memory://:0").await.unwrap().to_string();
+    let backend = Faulty::new();
+    let device = at(&backend, &network, wall).await;
+    let one = notes(&device, "one").await;
+    set(&one, "a", "1").await;
+    assert_eq!(device.stamped_ahead(), None);
+    WALL.store(NOW + 365 * DAY, Ordering::SeqCst);
+    set(&one, "b", "2").await;
+    assert_eq!(device.stamped_ahead(), None, "its clock is as wrong as its timestamps");
+    let link = device.sync(&url).await.unwrap();
+    let error = within(link.synced()).await.unwrap_err();
+    assert!(matches!(error, SyncError::Refused { .. }), "the clock is wrong: {error:?}");
+    within(link.close()).await;
+    drop(one);
+    within(device.close()).await;
+
+    WALL.store(NOW, Ordering::SeqCst);
+    let device = at(&backend, &network, wall).await;
+    let by = device.stamped_ahead().unwrap().as_secs();
+    assert_eq!(by / (DAY / 1000), 365, "at once after opening");
+    let one = notes(&device, "one").await;
+    set(&one, "c", "3").await;
+    assert_eq!(view(&one).len(), 3, "it works on alone");
+    let link = device.sync(&url).await.unwrap();
+    let error = within(link.synced()).await.unwrap_err();
+    let SyncError::StampedAhead { first, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(first.dot.replica, device.id());
+    let text = error.to_string();
+    assert!(text.contains("365 days") || text.contains("366 days"), "{text}");
+    assert!(text.contains("new store"), "{text}");
+    // A change of a peer that is far ahead is not ours to mend.
+    let other = at(&Faulty::new(), &network, || Millis(NOW)).await;
+    let link = other.sync(&url).await.unwrap();
+    within(link.synced()).await.unwrap();
+    assert_eq!(other.stamped_ahead(), None);
+}

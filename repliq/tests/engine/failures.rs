@@ -145,33 +145,76 @@ async fn a_commit_that_was_applied_in_spite_of_its_error_counts() {
 }
 
 #[tokio::test]
-async fn when_nobody_knows_what_is_durable_the_store_says_so_until_it_is_reopened() {
-    for fates in [vec![Fate::AppliedButRefused, IO], vec![Fate::Panics]] {
+async fn when_nobody_knows_what_is_durable_updates_say_so_and_all_goes_on_once_it_is_known() {
+    for (fates, is_there) in
+        [(vec![Fate::AppliedButRefused, IO], true), (vec![Fate::Panics], false)]
+    {
         let backend = Faulty::new();
         let device = alone(&backend).await;
         let (one, two) = (notes(&device, "one").await, notes(&device, "two").await);
         set(&one, "a", "1").await;
+        let mut events = one.subscribe();
         backend.hold();
         let unsure = begun(&one, "b", "2");
         backend.await_held();
         let later = begun(&two, "c", "3");
         backend.next(fates.clone());
         backend.release();
-        for update in [unsure, later] {
-            let error = within(update).await.unwrap_err();
-            assert!(matches!(error, UpdateError::Commit(_)), "{fates:?}: {error:?}");
+        let error = within(unsure).await.unwrap_err();
+        assert!(
+            matches!(error, UpdateError::Commit(CommitError::Unknown(_))),
+            "{fates:?}: {error:?}"
+        );
+        let error = within(later).await.unwrap_err();
+        assert!(
+            matches!(error, UpdateError::Commit(CommitError::Store(_))),
+            "{fates:?}: {error:?}"
+        );
+        assert_eq!(view(&one), pairs(&[("a", "1")]), "it can be read");
+        // The next update makes the store find out.
+        let next = within(one.update(|m| m.set("d".into(), "4".into()))).await;
+        let mut expected = pairs(&[("a", "1")]);
+        if is_there {
+            assert!(matches!(next, Err(UpdateError::Commit(CommitError::Earlier))), "{next:?}");
+            expected.insert("b".into(), "2".into());
+        } else {
+            next.unwrap();
+            expected.insert("d".into(), "4".into());
         }
-        let error = within(one.update(|m| m.set("d".into(), "4".into()))).await.unwrap_err();
-        assert!(error.to_string().contains("open"), "{fates:?}: {error}");
-        within(device.close()).await;
-        // What was acknowledged is there, and a new run goes on.
-        let device = alone(&backend).await;
-        let one = notes(&device, "one").await;
-        assert_eq!(view(&one)["a"], "1");
-        assert!(!view(&one).contains_key("d"));
+        assert_eq!(view(&one), expected, "{fates:?}");
         set(&one, "e", "5").await;
-        assert_eq!(durable(&backend, "one").await, view(&one));
+        set(&two, "e", "5").await;
+        expected.insert("e".into(), "5".into());
+        assert_eq!(view(&one), expected);
+        assert_eq!(durable(&backend, "one").await, expected);
+        assert_eq!(durable(&backend, "two").await, view(&two));
+        let mut shadow = pairs(&[("a", "1")]);
+        while let Some(event) = events.try_next() {
+            patch(&mut shadow, event);
+        }
+        assert_eq!(shadow, expected, "{fates:?}");
     }
+}
+
+/// What came back is passed on like everything else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_turns_out_to_be_durable_reaches_the_peers() {
+    let network = MemoryTransport::new();
+    let (_relay, url) = relay(&network).await;
+    let backend = Faulty::new();
+    let (here, there) = (on(&backend, &network).await, on(&Faulty::new(), &network).await);
+    let (one, other) = (notes(&here, "one").await, notes(&there, "one").await);
+    set(&one, "a", "1").await;
+    backend.next([Fate::AppliedButRefused, IO]);
+    assert!(within(one.update(|m| m.set("b".into(), "2".into()))).await.is_err());
+    assert!(within(one.update(|m| m.set("c".into(), "3".into()))).await.is_err());
+    set(&one, "d", "4").await;
+    let (link, link_there) = (here.sync(&url).await.unwrap(), there.sync(&url).await.unwrap());
+    within(link.synced()).await.unwrap();
+    within(link_there.synced()).await.unwrap();
+    assert_eq!(view(&other), pairs(&[("a", "1"), ("b", "2"), ("d", "4")]));
+    assert_eq!(view(&one), view(&other));
+    assert!(link.refused().is_empty() && link_there.refused().is_empty());
 }
 
 #[tokio::test]

@@ -270,6 +270,16 @@ async fn a_document_opened_as_another_type_is_a_typed_error() {
     set(&longest, "a", "1").await;
 }
 
+#[tokio::test]
+async fn a_document_that_is_open_with_other_parameters_is_an_error_that_names_both() {
+    let device = alone(&Faulty::new()).await;
+    let _one = notes(&device, "one").await;
+    let error = device.document::<LwwMap<String, u32>>("one").await.unwrap_err();
+    assert!(matches!(error, Error::OtherParameters { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("String, alloc::string::String>") && text.contains("u32>"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_two_devices_gave_to_two_types_is_told_to_both() {
     let network = MemoryTransport::new();

@@ -260,3 +260,35 @@ async fn garbage_costs_its_connection_and_nothing_else() {
     within(link.synced()).await.unwrap();
     assert_eq!(view(&notes(&device, "two").await), pairs(&[("b", "2")]));
 }
+
+/// Design, section 4: a refused op leaves no trace, advances the version, is
+/// reported, and holds up nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ops_that_a_type_refuses_are_reported_and_hold_up_nobody() {
+    let network = MemoryTransport::new();
+    let (_relay, url) = relay(&network).await;
+    let backend = Faulty::new();
+    let device = on(&backend, &network).await;
+    let one: Document<Picky> = device.document("one").await.unwrap();
+    one.update(|m| m.push(1)).await.unwrap().unwrap();
+    assert_eq!(one.refused().unwrap(), None);
+    let op = |n: u64| repliq::encode(&n);
+    let author = Author::of("one", "picky/1").writes(&op(2)).writes(&op(13)).writes(&op(3));
+    let author = author.writes(&op(13)).writes(&op(4));
+    assert!(push(&network, &url, &author.changes).await.is_empty());
+    let link = device.sync(&url).await.unwrap();
+    within(link.synced()).await.unwrap();
+    let check = |document: &Document<Picky>| {
+        let refused = document.refused().unwrap().unwrap();
+        assert_eq!((refused.changes, refused.last.seq), (2, 3));
+        assert_eq!(refused.last.replica, author.replica);
+        assert!(refused.why.to_string().contains("thirteen"), "{}", refused.why);
+        assert_eq!(document.read(|m| m.0.len()).unwrap(), 4);
+        assert_eq!(document.version().unwrap().get(author.replica), 5);
+        assert_eq!(document.unread().unwrap(), 0);
+    };
+    check(&one);
+    drop((one, link));
+    within(device.close()).await;
+    check(&on(&backend, &network).await.document("one").await.unwrap());
+}

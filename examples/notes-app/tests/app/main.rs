@@ -59,7 +59,7 @@ impl Place {
     /// A running server; gives its URL as well.
     fn server(&self, device: &str) -> (Process, String) {
         let mut server = self.start(device, &["server", "--addr", "127.0.0.1:0"]);
-        let url = server.endpoint();
+        let url = server.endpoint("ws");
         (server, url)
     }
 

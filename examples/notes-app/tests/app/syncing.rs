@@ -85,7 +85,7 @@ fn watch_says_when_the_relay_goes_and_comes_back() {
     watch.line_with("* offline");
     let address = url.strip_prefix("ws://").unwrap();
     let mut server = place.start("relay", &["server", "--addr", address]);
-    server.endpoint();
+    server.endpoint("ws");
     watch.line_with("* live");
 }
 
@@ -123,7 +123,7 @@ fn everything_arrives_though_the_server_is_killed_while_a_device_syncs() {
     drop(server);
     let address = url.strip_prefix("ws://").unwrap();
     let mut server = place.start("relay", &["server", "--addr", address]);
-    server.endpoint();
+    server.endpoint("ws");
     watch.line_with("* live");
     drop(watch);
     place.sync("a", &url);

@@ -273,3 +273,46 @@ fn a_silent_connection_does_not_keep_it_from_ending() {
     relay.signal("TERM");
     relay.ended().went_well();
 }
+
+/// A small file system, if this process may mount one.
+struct Disk(TempDir);
+
+impl Disk {
+    fn mount() -> Option<Self> {
+        let home = tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=40m", "repliq"]).arg(home.path());
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(home))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+/// Its disk is full, and then what it has stored is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_ends_with_an_error_when_its_store_has_failed_for_good() {
+    let Some(disk) = Disk::mount() else {
+        eprintln!("skipped: this process may not mount a tmpfs");
+        return;
+    };
+    let data = disk.0.path().join("data");
+    let (relay, url) = start(&data);
+    let device = Device::new().await;
+    device.set(0, "kept".into()).await;
+    device.sync(&url).await;
+    let mut ballast = std::fs::File::create(disk.0.path().join("ballast")).unwrap();
+    while std::io::Write::write_all(&mut ballast, &[1; 4096]).is_ok() {}
+    for key in 1..100 {
+        device.set(key, "x".repeat(100_000)).await;
+    }
+    let _link = device.replica.sync(&url).await.unwrap();
+    std::fs::remove_file(data.join("db")).unwrap();
+    let ended = tokio::task::spawn_blocking(|| relay.ended());
+    let complaint = ended.await.unwrap().complaint();
+    assert!(complaint.contains("damaged"), "{complaint}");
+}

@@ -15,6 +15,7 @@ mod counting;
 mod group_commit;
 mod in_flight;
 mod opening;
+mod over_backend;
 mod relay;
 
 use repliq_benches::Table;
@@ -32,6 +33,7 @@ fn main() {
         in_flight::run(&mut table).await;
         relay::run(&mut table).await;
         group_commit::run(&mut table).await;
+        over_backend::run(&mut table).await;
         opening::run(&mut table).await;
         behind::run(&mut table).await;
     });

@@ -101,12 +101,7 @@ fn another_kind_is_refused_with_the_kind_that_is_held() {
     assert_eq!(store.commit(&batch, WALL).unwrap(), [expected]);
 
     let mut store = open_as(&backend, 2);
-    let ours = Submission::Local {
-        space: "s".into(),
-        document: "d".into(),
-        kind: "other/1".into(),
-        change: Pen::new(0xaa).write(b"x"),
-    };
+    let ours = local_in("s", "d", "other/1", Pen::new(0xaa).write(b"x"));
     assert_eq!(store.commit(&[ours], WALL).unwrap(), [Outcome::Local(wrong)]);
 }
 
@@ -142,8 +137,7 @@ fn names_over_their_limits_are_refused() {
     let mut store = open(&Probe::of(Map::new()));
     let submit = |store: &mut Store, space: &str, document: &str, kind: &str, byte| {
         let change = Pen::new(byte).write(b"x");
-        let (space, document, kind) = (space.into(), document.into(), kind.into());
-        let batch = [Submission::Local { space, document, kind, change }];
+        let batch = [local_in(space, document, kind, change)];
         match store.commit(&batch, WALL).unwrap().remove(0) {
             Outcome::Local(verdict) => verdict,
             other => panic!("{other:?}"),

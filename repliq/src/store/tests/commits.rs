@@ -112,8 +112,7 @@ fn spaces_do_not_see_each_other() {
     let mut batch = Vec::new();
     for (name, kind) in [("a", "k/1"), ("b", "k/2")] {
         let change = Pen::new(0xaa).write(name.as_bytes());
-        let (space, document, kind) = (name.into(), "d".into(), kind.into());
-        batch.push(Submission::Local { space, document, kind, change });
+        batch.push(local_in(name, "d", kind, change));
     }
     let outcomes = store.commit(&batch, WALL).unwrap();
     assert_eq!(outcomes, [Outcome::Local(applied(1)), Outcome::Local(applied(1))]);

@@ -101,7 +101,7 @@ fn is_honest(error: &StoreError) -> bool {
     match error {
         StoreError::Storage(error) => error.kind == StorageErrorKind::Corrupt,
         StoreError::NotAStore | StoreError::NewerFormat { .. } => true,
-        StoreError::Broken => false,
+        StoreError::Broken | StoreError::Stalled(_) => false,
     }
 }
 

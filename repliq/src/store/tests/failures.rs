@@ -132,9 +132,50 @@ fn a_store_that_does_not_know_what_is_durable_refuses_everything() {
         assert!(matches!(reader.feed(num, FeedNumber(0), 9, 9), Err(StoreError::Broken)));
         assert!(matches!(changes.next_chunk(9), Err(StoreError::Broken)));
 
-        let mut store = open_as(&backend, 2);
-        let outcomes = store.commit(&[second], WALL).unwrap();
-        assert_eq!(outcomes, [Outcome::Local(Verdict::Duplicate)]);
+        // It goes on by itself once the backend does, or after a restart.
+        let mut restarted = open_as(&Probe::of(backend.map()), 2);
+        let duplicate = [Outcome::Local(Verdict::Duplicate)];
+        assert_eq!(restarted.commit(std::slice::from_ref(&second), WALL).unwrap(), duplicate);
+        assert_eq!(store.settle().ok(), Some(true), "the commit is durable after all");
+        assert_eq!(store.commit(&[second], WALL).unwrap(), duplicate);
+        assert_eq!(all_feed(&store).len(), 2);
+        assert_eq!(reader.heads(num, doc).unwrap().version().get(own()), 2);
+        store.commit(&[local("d", pen.write(b"x"))], WALL).unwrap();
+        assert_eq!(all_feed(&store), all_feed(&open_as(&backend, 3)));
+    }
+}
+
+/// Whatever a batch holds: what turned out to be durable is as if it had been
+/// reported so at once, and what did not is as if it had never been tried.
+#[test]
+fn a_store_that_found_out_agrees_with_the_disk() {
+    for (fates, is_there) in [([FailsApplied, FailsApplied], true), ([FailsNotApplied; 2], false)] {
+        let (backend, clean) = (Probe::of(Map::new()), Probe::of(Map::new()));
+        let (mut store, mut expected) = (open(&backend), open(&clean));
+        let mut pens = pens();
+        let first = mixed(&mut pens, 0);
+        store.commit(&first, WALL).unwrap();
+        expected.commit(&first, WALL).unwrap();
+        backend.plan(&fates);
+        let watched = backend.clone();
+        // Nothing can be read until the store is asked again.
+        *backend.under_way.lock() = Some(Box::new(move || watched.reads_fail.store(true, Relaxed)));
+        let batch = mixed(&mut pens, 1);
+        assert!(matches!(store.commit(&batch, WALL), Err(StoreError::Broken)));
+        assert!(store.settle().is_err() && store.is_unsettled());
+        assert!(matches!(store.commit(&batch, WALL), Err(StoreError::Broken)));
+        backend.reads_fail.store(false, Relaxed);
+        backend.plan(&[]);
+        assert_eq!(store.settle().ok(), Some(is_there));
+        assert!(!store.is_unsettled());
+        let outcomes = expected.commit(&batch, WALL).unwrap();
+        if !is_there {
+            assert_eq!(store.commit(&batch, WALL).unwrap(), outcomes);
+        }
+        assert_eq!(backend.map(), clean.map());
+        let next = mixed(&mut pens, 2);
+        assert_eq!(store.commit(&next, WALL).unwrap(), expected.commit(&next, WALL).unwrap());
+        assert_eq!(backend.map(), clean.map());
     }
 }
 
@@ -172,7 +213,8 @@ fn a_store_that_cannot_read_back_after_an_error_refuses_everything() {
     assert!(matches!(store.commit(&batch, WALL), Err(StoreError::Broken)));
     backend.reads_fail.store(false, Relaxed);
     assert!(matches!(store.commit(&batch, WALL), Err(StoreError::Broken)));
-    assert_eq!(open_as(&backend, 2).commit(&batch, WALL).unwrap(), [Outcome::Local(applied(1))]);
+    assert_eq!(store.settle().ok(), Some(false), "until it is asked again");
+    assert_eq!(store.commit(&batch, WALL).unwrap(), [Outcome::Local(applied(1))]);
 }
 
 #[test]
@@ -184,6 +226,9 @@ fn a_backend_that_panics_leaves_a_store_that_refuses() {
     let commit = std::panic::AssertUnwindSafe(|| store.commit(&batch, WALL).map(drop));
     assert!(std::panic::catch_unwind(commit).is_err());
     assert!(matches!(store.commit(&batch, WALL), Err(StoreError::Broken)));
+    // The batch was applied before the panic.
+    assert_eq!(store.settle().ok(), Some(true));
+    assert_eq!(store.commit(&batch, WALL).unwrap(), [Outcome::Local(Verdict::Duplicate)]);
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn example() -> Map {
     let change = ours.full(stamp, 2, &[], b"hi");
     let kind: Arc<str> = "text/1".into();
     let (place, named, typed) = (space.clone(), document.clone(), kind.clone());
-    let made = Submission::Local { space: place, document: named, kind: typed, change };
+    let chain = change.chain_after();
+    let made = Submission::Local { space: place, document: named, kind: typed, change, chain };
     let theirs = Pen::new(0x01).full(stamp.plus(2), 1, &[(own(), 2)], b"yo");
     let ahead = Pen::new(0x02).full(Hlc::from_millis(Millis(WALL.0 + 2 * DAY)), 1, &[], b"!");
     let arrivals = [theirs, ahead].map(|change| Arrival {

@@ -81,7 +81,13 @@ impl Pen {
 }
 
 fn local(document: &str, change: Change) -> Submission {
-    Submission::Local { space: "s".into(), document: document.into(), kind: "k/1".into(), change }
+    local_in("s", document, "k/1", change)
+}
+
+fn local_in(space: &str, document: &str, kind: &str, change: Change) -> Submission {
+    let chain = change.chain_after();
+    let (space, document, kind) = (space.into(), document.into(), kind.into());
+    Submission::Local { space, document, kind, change, chain }
 }
 
 fn arrival(document: &str, change: Change) -> Arrival {
