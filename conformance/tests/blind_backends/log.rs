@@ -4,7 +4,7 @@
 //! They were written from the contract alone, without a look at the cases.
 
 use crate::shelf::{Map, apply, pairs};
-use repliq_conformance::backend::{BackendHarness, Shows};
+use repliq_conformance::backend::{BackendHarness, Damage, Shows};
 use repliq_core::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -325,6 +325,21 @@ impl BackendHarness for Folder {
 
     fn open(&self) -> Answer<Log> {
         Log::open(self.folder.path(), self.flaw)
+    }
+
+    fn damage(&self, how: Damage) -> bool {
+        let path = self.folder.path().join("log");
+        let Ok(mut bytes) = fs::read(&path) else { return false };
+        match how {
+            Damage::Changed => {
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+            }
+            Damage::Torn => bytes.truncate(bytes.len() - 3),
+            _ => return false,
+        }
+        fs::write(path, bytes).unwrap();
+        true
     }
 
     fn shows(&self) -> Shows {

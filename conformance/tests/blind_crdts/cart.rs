@@ -242,6 +242,7 @@ pub(crate) enum Told {
 
 pub(crate) enum Undone {
     Take(Stamp),
+    Gone(Stamp),
     Put(Stamp, u64),
 }
 
@@ -337,6 +338,7 @@ impl<const N: u8> Crdt for Lines<N> {
                 None if theirs.contains(at.dot) => {
                     self.delete(at, fx);
                     self.lines.remove(&at);
+                    fx.undo(|| Undone::Gone(at));
                 }
                 _ => {}
             }
@@ -354,7 +356,10 @@ impl<const N: u8> Crdt for Lines<N> {
                 }
                 Some(line) => self.put(at, line, fx),
                 None if Self::FLAW == F::JoinLeavesOutTombstones => {}
-                None => drop(self.lines.insert(at, None)),
+                None => {
+                    self.lines.insert(at, None);
+                    fx.undo(|| Undone::Take(at));
+                }
             }
         }
     }
@@ -365,6 +370,7 @@ impl<const N: u8> Crdt for Lines<N> {
                 drop(self.lines.insert(at, None))
             }
             Undone::Take(at) => drop(self.lines.remove(&at)),
+            Undone::Gone(at) => drop(self.lines.insert(at, None)),
             Undone::Put(at, line) => drop(self.lines.insert(at, Some(line))),
         }
         if Self::FLAW == F::TombstonesAreNotWritten {

@@ -212,7 +212,7 @@ impl<'de, const N: u8> Deserialize<'de> for Tally<N> {
             Stored::deserialize(deserializer)?.shares.into_iter().collect();
         let sum = match Self::FLAW {
             F::SumIsNotReadBack => 0,
-            _ => shares.values().map(|(_, share)| share).sum(),
+            _ => total(&shares),
         };
         Ok(Self { shares, sum })
     }
@@ -247,19 +247,19 @@ impl<const N: u8> Crdt for Tally<N> {
         if amount == 0 && op.kept.0 == 0 {
             return Err(CrdtError::Invalid("nothing is added"));
         }
-        if Self::FLAW == F::RefusesWhatIsNotThere && self.sum + amount < 0 {
+        if Self::FLAW == F::RefusesWhatIsNotThere && self.sum.wrapping_add(amount) < 0 {
             return Err(CrdtError::Invalid("the sum would be negative"));
         }
         let replica = at.dot.replica;
         let before = self.shares.get(&replica).copied();
         let (_, share) = before.unwrap_or_default();
-        self.shares.insert(replica, (at.dot.seq + 1, share + amount));
+        self.shares.insert(replica, (at.dot.seq + 1, share.wrapping_add(amount)));
         let sum = self.sum;
-        self.sum += amount;
+        self.sum = self.sum.wrapping_add(amount);
         if Self::FLAW == F::NeverBelowZero {
             self.sum = self.sum.max(0);
         }
-        let change = self.sum - sum;
+        let change = self.sum.wrapping_sub(sum);
         fx.event(|| change);
         let before = match Self::FLAW {
             F::RollbackLeavesAZero => Some(before.unwrap_or_default()),
@@ -272,19 +272,24 @@ impl<const N: u8> Crdt for Tally<N> {
     fn join(&mut self, mine: &Version, other: Self, theirs: &Version, fx: &mut Effects<Self>) {
         let sum = self.sum;
         for (replica, (seen, share)) in other.shares {
-            let own = self.shares.entry(replica).or_default();
-            match Self::FLAW {
-                F::JoinAdds => own.1 += share,
-                F::JoinTakesTheLarger => *own = (own.0.max(seen), own.1.max(share)),
-                F::JoinTakesTheNewerReplica if theirs.len() <= mine.len() => {}
-                _ if seen > own.0 => *own = (seen, share),
-                _ => {}
+            let before = self.shares.get(&replica).copied();
+            let own = before.unwrap_or_default();
+            let joined = match Self::FLAW {
+                F::JoinAdds => (own.0.max(seen), own.1.wrapping_add(share)),
+                F::JoinTakesTheLarger => (own.0.max(seen), own.1.max(share)),
+                F::JoinTakesTheNewerReplica if theirs.len() <= mine.len() => own,
+                _ if seen > own.0 => (seen, share),
+                _ => own,
+            };
+            if joined != own {
+                self.shares.insert(replica, joined);
+                fx.undo(|| (replica, before, sum));
             }
         }
-        self.sum = self.shares.values().map(|(_, share)| share).sum();
+        self.sum = total(&self.shares);
         let change = match Self::FLAW {
             F::JoinTellsTheWholeSum => self.sum,
-            _ => self.sum - sum,
+            _ => self.sum.wrapping_sub(sum),
         };
         if change != 0 {
             fx.event(|| change);
@@ -300,10 +305,15 @@ impl<const N: u8> Crdt for Tally<N> {
     }
 }
 
+/// Bytes may say anything, so nothing overflows.
+fn total(shares: &BTreeMap<ReplicaId, (u64, i64)>) -> i64 {
+    shares.values().fold(0, |sum, (_, share)| sum.wrapping_add(*share))
+}
+
 pub(crate) struct Tallies;
 
 pub(crate) fn add<const N: u8>(rng: &mut Rng, _: &Tally<N>) -> Option<Add> {
-    let amount = rng.below(2000) as i32 - 1000;
+    let amount = rng.below(9) as i32 - 4;
     Some(Add {
         amount: if amount == 0 { 1 } else { amount },
         kept: Kept(if N == F::OpLosesAField as u8 { 5 } else { 0 }),
@@ -318,7 +328,7 @@ impl<const N: u8> Oracle<Tally<N>> for Tallies {
     }
 
     fn patch(view: &mut i64, event: i64) {
-        *view += event;
+        *view = view.wrapping_add(event);
     }
 
     fn expected(history: &History<Add>) -> i64 {

@@ -11,6 +11,9 @@ mod tcp;
 use repliq_conformance::transport::{TransportHarness, run};
 use repliq_conformance::{Outcome, Report};
 use repliq_core::Endpoint;
+use std::any::Any;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 use tcp::{Flaw, Tcp};
 
@@ -25,6 +28,18 @@ impl TransportHarness for Loopback {
     }
     fn stall(&self, at: &Endpoint) -> Option<Box<dyn std::any::Any + Send>> {
         Some(Box::new(std::net::TcpStream::connect(at.authority()).unwrap()))
+    }
+    fn silence(&self) -> Option<(Endpoint, Box<dyn Any + Send>)> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = format!("blind://{}", listener.local_addr().unwrap()).parse().unwrap();
+        Some((at, Box::new(listener)))
+    }
+    fn oversize(&self, at: &Endpoint) -> Option<Box<dyn Any + Send>> {
+        let mut stream = TcpStream::connect(at.authority()).unwrap();
+        stream.write_all(b"BLND").unwrap();
+        stream.read_exact(&mut [0; 4]).unwrap();
+        stream.write_all(&(2_u32 << 20).to_be_bytes()).unwrap();
+        Some(Box::new(stream))
     }
     fn patience(&self) -> Duration {
         Duration::from_secs(3)
