@@ -78,6 +78,7 @@ pub use repliq_backend_redb::RedbBackend;
 pub use repliq_backend_sled::SledBackend;
 pub use repliq_core::*;
 pub use repliq_crdts as crdts;
+pub use repliq_derive::Crdt;
 pub use repliq_sync::{Refusal, RefusedChange, SessionError};
 #[cfg(feature = "memory")]
 pub use repliq_transport_memory::MemoryTransport;
@@ -102,7 +103,7 @@ pub mod prelude {
     pub use crate::WebSocket;
     pub use crate::{
         AsTx, Client, Crdt, Document, Events, Link, LinkStatus, Message, Relay, Replica, ReplicaId,
-        Saved, Standalone, Storage, StorageBackend, Transport, Tx,
+        Saved, Standalone, Storage, StorageBackend, Transport, Tx, UnknownFields,
     };
     #[cfg(feature = "memory")]
     pub use crate::{MemoryBackend, MemoryTransport};

@@ -106,6 +106,23 @@ fn sync_and_crdts_know_only_core() {
 }
 
 #[test]
+fn the_derive_knows_nobody_and_only_the_engine_knows_it() {
+    let packages = packages();
+    let derive = &packages["repliq-derive"];
+    assert_eq!(ours(&derive.uses(), &packages), set(&[]));
+    let tests = ours(&derive.tests_with(), &packages);
+    assert!(tests.is_subset(&set(&["repliq-core", "repliq-crdts"])), "{tests:?}");
+    let users: Vec<_> = packages
+        .iter()
+        .filter(|(_, package)| {
+            package.uses().union(&package.tests_with()).any(|name| name == "repliq-derive")
+        })
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(users, ["repliq"]);
+}
+
+#[test]
 fn sync_has_no_runtime_no_clock_and_no_randomness_of_its_own() {
     let packages = packages();
     let sync = &packages["repliq-sync"];
@@ -191,7 +208,8 @@ fn only_the_engine_the_matrix_the_tool_and_the_examples_name_concrete_ones() {
 fn nobody_below_the_engine_knows_it() {
     let packages = packages();
     for (name, package) in &packages {
-        let below = ["repliq-core", "repliq-sync", "repliq-crdts", "repliq-conformance"];
+        let below =
+            ["repliq-core", "repliq-derive", "repliq-sync", "repliq-crdts", "repliq-conformance"];
         if below.contains(&name.as_str()) || is_concrete(name) {
             assert!(
                 !package.uses().contains("repliq") && !package.tests_with().contains("repliq"),

@@ -49,6 +49,7 @@ macro_rules! types {
             text: $crate::SyncedText,
             list: $crate::SyncedList,
             leaderboard: $crate::SyncedLeaderboard,
+            derived: $crate::SyncedStruct,
         }
     };
 }
@@ -66,5 +67,5 @@ pub use parts::{
 };
 pub use types::{
     SyncedCrdtMap, SyncedGCounter, SyncedLeaderboard, SyncedList, SyncedMap, SyncedMvRegister,
-    SyncedOrSet, SyncedPnCounter, SyncedRegister, SyncedSet, SyncedText, Type,
+    SyncedOrSet, SyncedPnCounter, SyncedRegister, SyncedSet, SyncedStruct, SyncedText, Type,
 };

@@ -4,8 +4,10 @@
 //! the model says from these notes alone what everybody has to see in the end. It
 //! never looks at versions, stamps or the state of the type.
 
+mod derived;
 mod sequences;
 
+pub use derived::SyncedStruct;
 pub use sequences::{SyncedList, SyncedText};
 
 use custom_crdt::{Leaderboard, LeaderboardEvent, LeaderboardMut, Standing};

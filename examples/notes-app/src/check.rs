@@ -4,19 +4,19 @@
 
 use crate::commands::one_line;
 use crate::error::AppError;
-use crate::note::Note;
+use crate::note::Content;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fails unless `found` holds exactly what is expected.
 pub(crate) fn same(
     what: &str,
-    expected: &BTreeMap<String, Note>,
-    found: &BTreeMap<String, Note>,
+    expected: &BTreeMap<String, Content>,
+    found: &BTreeMap<String, Content>,
 ) -> Result<(), AppError> {
     let ids: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
     let mut differing = ids.into_iter().filter(|id| expected.get(*id) != found.get(*id));
     let Some(first) = differing.next() else { return Ok(()) };
-    let titled = |notes: &BTreeMap<String, Note>| match notes.get(first) {
+    let titled = |notes: &BTreeMap<String, Content>| match notes.get(first) {
         Some(note) => format!("{:?} with {} bytes", one_line(&note.title), note.body.len()),
         None => "no such note".to_owned(),
     };
@@ -35,8 +35,8 @@ mod tests {
 
     #[test]
     fn every_difference_is_found_and_the_first_is_named() {
-        let notes = |notes: &[(&str, &str)]| -> BTreeMap<String, Note> {
-            notes.iter().map(|(id, body)| ((*id).into(), Note::new("T", body))).collect()
+        let notes = |notes: &[(&str, &str)]| -> BTreeMap<String, Content> {
+            notes.iter().map(|(id, body)| ((*id).into(), Content::new("T", body))).collect()
         };
         let expected = notes(&[("a", "1"), ("b", "2")]);
         assert!(same("x", &expected, &expected).is_ok());

@@ -6,7 +6,7 @@
 use crate::error::AppError;
 use crate::export::{Exported, export};
 use crate::import::{Imported, import};
-use crate::note::Note;
+use crate::note::{Changes, Content};
 use crate::notebook::Notebook;
 use crate::options::{Command, Options};
 use crate::{demo, server, signal, sync};
@@ -32,19 +32,23 @@ pub(crate) async fn run(Options { data_dir, command }: Options) -> Result<(), Ap
 
 async fn on(book: &Notebook, command: Command) -> Result<(), AppError> {
     match command {
-        Command::Add { title, body } => {
-            say(&format!("Added {}", book.add(Note::new(&title, &body)).await?))
+        Command::Add { title, body, tag } => {
+            let mut note = Content::new(&title, &body);
+            note.tags.extend(tag);
+            say(&format!("Added {}", book.add(note).await?))
         }
-        Command::List => {
+        Command::List { tag } if tag.is_empty() => {
             list(book.all()?, "No notes yet: add one, or sync with a device that has some")
         }
+        Command::List { tag } => {
+            let all = book.all()?.into_iter();
+            let tagged = all.filter(|(_, note)| tag.iter().all(|tag| note.tags.contains(tag)));
+            list(tagged, "No note has that tag")
+        }
         Command::Show { id } => show(&book.find(&id)?),
-        Command::Edit { id, title, body } => {
-            let change = |note: &mut Note| {
-                note.title = title.unwrap_or_else(|| std::mem::take(&mut note.title));
-                note.body = body.unwrap_or_else(|| std::mem::take(&mut note.body));
-            };
-            say(&format!("Changed {}", book.edit(&id, change).await?))
+        Command::Edit { id, title, body, tag, untag } => {
+            let changes = Changes { title, body, tag, untag, source: None };
+            say(&format!("Changed {}", book.edit(&id, changes).await?))
         }
         Command::Remove { id } => say(&format!("Removed {}", book.remove(&id).await?)),
         Command::Search { text } => {
@@ -77,18 +81,25 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn list(notes: impl IntoIterator<Item = (String, Note)>, if_none: &str) -> Result<(), AppError> {
-    let line = |(id, note): (String, Note)| (one_line(&note.title), short(&id));
+fn list(notes: impl IntoIterator<Item = (String, Content)>, if_none: &str) -> Result<(), AppError> {
+    let line = |(id, note): (String, Content)| {
+        let tags: String = note.tags.iter().map(|tag| format!("  #{}", one_line(tag))).collect();
+        (one_line(&note.title), short(&id), tags)
+    };
     let mut lines: Vec<_> = notes.into_iter().map(line).collect();
     lines.sort();
     if lines.is_empty() {
         return say(if_none);
     }
-    lines.into_iter().try_for_each(|(title, id)| say(&format!("{id}  {title}")))
+    lines.into_iter().try_for_each(|(title, id, tags)| say(&format!("{id}  {title}{tags}")))
 }
 
-fn show((id, note): &(String, Note)) -> Result<(), AppError> {
+fn show((id, note): &(String, Content)) -> Result<(), AppError> {
     say(&format!("Id     {}\nTitle  {}", one_line(id), one_line(&note.title)))?;
+    if !note.tags.is_empty() {
+        let tags: Vec<_> = note.tags.iter().map(|tag| one_line(tag)).collect();
+        say(&format!("Tags   {}", tags.join(", ")))?;
+    }
     if let Some(source) = &note.source {
         say(&format!("File   {}", one_line(&source.path)))?;
     }

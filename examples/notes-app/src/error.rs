@@ -1,6 +1,6 @@
 //! What can go wrong. Every message says what to do, or names the file.
 
-use repliq::{Error, ReadError, SyncError, UpdateError};
+use repliq::{EditError, Error, ReadError, SyncError, UpdateError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ pub(crate) enum AppError {
     Read(#[from] ReadError),
     #[error("the notes could not be changed: {0}")]
     Update(Box<dyn std::error::Error + Send + Sync>),
+    #[error("the note could not be changed: {0}")]
+    Edit(#[from] EditError),
     #[error("no note has an id that starts with {0:?}: `list` shows the ids")]
     NoSuchNote(String),
     #[error("{count} notes have an id that starts with {prefix:?}: write more of the id")]

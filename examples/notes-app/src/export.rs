@@ -6,7 +6,7 @@
 
 use crate::error::AppError;
 use crate::folder::is_markdown;
-use crate::note::Note;
+use crate::note::Content;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -24,7 +24,7 @@ pub(crate) struct Exported {
 
 /// Writes notes to files in a folder, which is made if it is not there.
 pub(crate) fn export(
-    notes: &BTreeMap<String, Note>,
+    notes: &BTreeMap<String, Content>,
     folder: &Path,
     overwrite: bool,
 ) -> Result<Exported, AppError> {
@@ -56,7 +56,7 @@ fn write(path: &Path, body: &str, overwrite: bool) -> std::io::Result<()> {
 }
 
 /// The file each note goes to. Notes that would share one go to files of their own.
-fn file_names(notes: &BTreeMap<String, Note>) -> Vec<(String, &str)> {
+fn file_names(notes: &BTreeMap<String, Content>) -> Vec<(String, &str)> {
     let mut taken = HashSet::new();
     let mut named = Vec::with_capacity(notes.len());
     let (imported, written): (Vec<_>, Vec<_>) =
@@ -77,7 +77,7 @@ fn file_names(notes: &BTreeMap<String, Note>) -> Vec<(String, &str)> {
 
 /// The file name a note was imported with, unless it is one that no import takes:
 /// another device may claim anything.
-fn source_path(note: &Note) -> Option<&str> {
+fn source_path(note: &Content) -> Option<&str> {
     let path = note.source.as_ref()?.path.as_str();
     let plain = |part: Component<'_>| match part {
         Component::Normal(name) => !name.as_encoded_bytes().starts_with(b"."),
@@ -99,23 +99,23 @@ mod tests {
     use super::*;
     use crate::note::{Digest, Source};
 
-    fn imported(path: &str, body: &str) -> Note {
+    fn imported(path: &str, body: &str) -> Content {
         let source =
             Source { folder: Digest::of(b""), path: path.into(), content: Digest::of(b"") };
-        Note { source: Some(source), ..Note::new("Title", body) }
+        Content { source: Some(source), ..Content::new("Title", body) }
     }
 
-    fn notes(notes: impl IntoIterator<Item = Note>) -> BTreeMap<String, Note> {
+    fn notes(notes: impl IntoIterator<Item = Content>) -> BTreeMap<String, Content> {
         (0..).map(|n: u32| format!("{n:04}")).zip(notes).collect()
     }
 
-    fn names(of: impl IntoIterator<Item = Note>) -> Vec<String> {
+    fn names(of: impl IntoIterator<Item = Content>) -> Vec<String> {
         file_names(&notes(of)).into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]
     fn every_note_gets_a_file_of_its_own_and_imported_ones_keep_their_names() {
-        let written = Note::new("a", "");
+        let written = Content::new("a", "");
         let all = [written.clone(), imported("a.md", ""), written, imported("a.md", "")];
         assert_eq!(names(all), ["a.md", "a (2).md", "a (3).md", "a (4).md"]);
         assert_eq!(names([imported("x/a b.Markdown", "")]), ["x/a b.Markdown"]);
@@ -136,7 +136,7 @@ mod tests {
             assert!(name.len() <= 4 * LONGEST_NAME + 3, "{name}");
             assert!(!name.contains(['/', '\\', ':', '\0']) && !name.starts_with('.'), "{name}");
         }
-        assert_eq!(name_of("My First Note!"), "My First Note.md");
+        assert_eq!(name_of("My First Content!"), "My First Content.md");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use crate::error::AppError;
 use crate::folder::{Folder, MarkdownFile};
-use crate::note::{Digest, Note, Source};
+use crate::note::{Content, Digest, Source};
 use crate::notebook::{Notebook, new_id};
 use std::collections::HashMap;
 use std::path::Path;
@@ -73,8 +73,8 @@ impl Imported {
         &mut self,
         file: &MarkdownFile,
         folder: Digest,
-        known: &HashMap<String, (String, Note)>,
-    ) -> Option<(String, Note)> {
+        known: &HashMap<String, (String, Content)>,
+    ) -> Option<(String, Content)> {
         let body = match file.read() {
             Ok(body) => body,
             Err(problem) => {
@@ -91,11 +91,11 @@ impl Imported {
             }
             Some((id, _)) => {
                 self.updated += 1;
-                Some((id.clone(), Note::imported(source, body)))
+                Some((id.clone(), Content::imported(source, body)))
             }
             None => {
                 self.added += 1;
-                Some((new_id(), Note::imported(source, body)))
+                Some((new_id(), Content::imported(source, body)))
             }
         }
     }
@@ -106,7 +106,7 @@ impl Imported {
 fn known_files<T>(
     book: &Notebook<T>,
     folder: Digest,
-) -> Result<HashMap<String, (String, Note)>, AppError> {
+) -> Result<HashMap<String, (String, Content)>, AppError> {
     let mut known = HashMap::new();
     for (id, note) in book.all()? {
         if let Some(source) = note.source.as_ref().filter(|source| source.folder == folder) {

@@ -1,6 +1,6 @@
 //! Notes that are kept on the device, work offline, and sync through a relay.
 //!
-//! A note is a plain struct in an `LwwMap` keyed by UUID; everything else here is
+//! A note is a struct of CRDTs in a `CrdtMap` keyed by UUID; everything else here is
 //! an ordinary command-line program. It promises that what a command reports is
 //! durable, and that a command that fails says in one line what to do.
 

@@ -4,7 +4,7 @@
 //! It promises that a change is durable when its method returns. It never prints.
 
 use crate::error::AppError;
-use crate::note::Note;
+use crate::note::{Changes, Content, Note};
 use repliq::prelude::*;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ pub(crate) const DEVICE: &str = "notes";
 pub(crate) const RELAY: &str = "relay";
 
 /// Notes by id.
-pub(crate) type Notes = LwwMap<String, Note>;
+pub(crate) type Notes = CrdtMap<String, Note>;
 
 /// The notes of one device.
 pub(crate) struct Notebook<T = WebSocket> {
@@ -49,49 +49,52 @@ impl<T> Notebook<T> {
         self.replica.close().await;
     }
 
-    /// All notes, by id.
-    pub(crate) fn all(&self) -> Result<BTreeMap<String, Note>, AppError> {
+    /// What is in all notes, by id.
+    pub(crate) fn all(&self) -> Result<BTreeMap<String, Content>, AppError> {
         let copy =
-            |notes: &Notes| notes.iter().map(|(id, note)| (id.clone(), note.clone())).collect();
+            |notes: &Notes| notes.iter().map(|(id, note)| (id.clone(), note.content())).collect();
         Ok(self.notes.read(copy)?)
     }
 
-    /// The note whose id starts so.
-    pub(crate) fn find(&self, prefix: &str) -> Result<(String, Note), AppError> {
+    /// What is in the note whose id starts so.
+    pub(crate) fn find(&self, prefix: &str) -> Result<(String, Content), AppError> {
         self.notes.read(|notes| {
             let id = resolve(notes, prefix)?;
-            let note = notes.get(&id).cloned();
+            let note = notes.get(&id).map(Note::content);
             note.map(|note| (id, note)).ok_or_else(|| AppError::NoSuchNote(prefix.to_owned()))
         })?
     }
 
+    /// The title of a note, if it is there.
+    pub(crate) fn title(&self, id: &str) -> Result<Option<String>, AppError> {
+        Ok(self
+            .notes
+            .read(|notes| Some(notes.get(id)?.title.get().cloned().unwrap_or_default()))?)
+    }
+
     /// Adds a note; gives its id.
-    pub(crate) async fn add(&self, note: Note) -> Result<String, AppError> {
+    pub(crate) async fn add(&self, note: Content) -> Result<String, AppError> {
         let id = new_id();
         self.put(vec![(id.clone(), note)]).await?;
         Ok(id)
     }
 
-    /// Writes notes in one change.
-    pub(crate) async fn put(&self, batch: Vec<(String, Note)>) -> Result<(), AppError> {
+    /// Makes notes what is given, in one change.
+    pub(crate) async fn put(&self, batch: Vec<(String, Content)>) -> Result<(), AppError> {
         let write = |notes: &mut Tx<'_, Notes>| {
-            batch.into_iter().for_each(|(id, note)| notes.set(id, note));
+            for (id, note) in batch {
+                Note::change(&mut notes.entry(id), note.into_changes())?;
+            }
+            Ok::<_, AppError>(())
         };
-        Ok(self.notes.update(write).await?)
+        Ok(self.notes.try_update(write).await?)
     }
 
     /// Changes the note whose id starts so; gives its id.
-    pub(crate) async fn edit(
-        &self,
-        prefix: &str,
-        change: impl FnOnce(&mut Note) + Send,
-    ) -> Result<String, AppError> {
+    pub(crate) async fn edit(&self, prefix: &str, changes: Changes) -> Result<String, AppError> {
         let edited = self.notes.try_update(|notes| {
             let id = resolve(notes, prefix)?;
-            if let Some(mut note) = notes.get(&id).cloned() {
-                change(&mut note);
-                notes.set(id.clone(), note);
-            }
+            Note::change(&mut notes.entry(id.clone()), changes)?;
             Ok::<_, AppError>(id)
         });
         Ok(edited.await?)

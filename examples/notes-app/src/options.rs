@@ -1,6 +1,6 @@
 //! The command line: what can be asked for, and what the help says about it.
 
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,31 +27,47 @@ pub(crate) enum Command {
         /// The text of the note
         #[arg(allow_hyphen_values = true)]
         body: String,
+        /// A tag, a word; may be given several times
+        #[arg(long, value_parser = tag)]
+        tag: Vec<String>,
     },
     /// Lists the notes, by title
-    List,
+    List {
+        /// Only those with this tag; given several times, with all of them
+        #[arg(long, value_parser = tag)]
+        tag: Vec<String>,
+    },
     /// Prints a note
     Show {
         /// The id of the note, or its first characters
         id: String,
     },
     /// Changes a note
+    ///
+    /// Only what is new in the body is written, word by word: what somebody else writes there at the same time stays.
+    #[command(group = ArgGroup::new("changes").required(true).multiple(true).args(["title", "body", "tag", "untag"]))]
     Edit {
         /// The id of the note, or its first characters
         id: String,
         /// The new title
-        #[arg(long, allow_hyphen_values = true, required_unless_present = "body")]
+        #[arg(long, allow_hyphen_values = true)]
         title: Option<String>,
         /// The new body
         #[arg(long, allow_hyphen_values = true)]
         body: Option<String>,
+        /// A tag to add; may be given several times
+        #[arg(long, value_parser = tag)]
+        tag: Vec<String>,
+        /// A tag to take away; may be given several times
+        #[arg(long, value_parser = tag, value_name = "TAG")]
+        untag: Vec<String>,
     },
     /// Removes a note
     Remove {
         /// The id of the note, or its first characters
         id: String,
     },
-    /// Lists the notes that hold a text in title or body, whatever its case
+    /// Lists the notes that hold a text in title, body or a tag, whatever its case
     Search {
         /// What to look for
         #[arg(allow_hyphen_values = true)]
@@ -103,11 +119,17 @@ pub(crate) enum Command {
     /// Shows two devices and a relay agree after everything went wrong
     ///
     /// Runs in a temporary directory with the Markdown files of DIR, or with a dozen notes of its own, and checks every
-    /// outcome against the last-write-wins rule worked out by hand.
+    /// outcome against the rules worked out by hand.
     Demo {
         /// A folder of Markdown files
         dir: Option<PathBuf>,
     },
+}
+
+fn tag(text: &str) -> Result<String, String> {
+    let tag = text.strip_prefix('#').unwrap_or(text);
+    let is_word = !tag.is_empty() && !tag.contains(|c: char| c.is_whitespace() || c.is_control());
+    if is_word { Ok(tag.to_owned()) } else { Err("a tag is a word".to_owned()) }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -7,11 +7,13 @@ use crate::commands::{one_line, say, short};
 use crate::error::AppError;
 use crate::notebook::{Notebook, Notes};
 use crate::signal;
-use repliq::crdts::MapEvent;
 use repliq::prelude::*;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::pin::pin;
 use std::time::{Duration, Instant};
+
+/// How many changes are told of together.
+const AT_ONCE: usize = 1024;
 
 /// Syncs, and gives up after `timeout` without a connection.
 pub(crate) async fn once(book: &Notebook, url: &str, timeout: Duration) -> Result<(), AppError> {
@@ -76,7 +78,10 @@ pub(crate) async fn watch(book: &Notebook, url: &str) -> Result<(), AppError> {
         tokio::select! {
             () = &mut stop => break,
             event = events.next() => match event {
-                Some(event) => tell(event, &mut known)?,
+                Some(event) => {
+                    let more = std::iter::from_fn(|| events.try_next()).take(AT_ONCE);
+                    tell(book, [event].into_iter().chain(more), &mut known)?;
+                }
                 None if events.lagged() => {
                     say("Many changes at once: `list` shows what there is now")?;
                     events = book.notes.subscribe();
@@ -97,16 +102,41 @@ pub(crate) async fn watch(book: &Notebook, url: &str) -> Result<(), AppError> {
     Ok(())
 }
 
-fn tell(event: <Notes as Crdt>::Event, known: &mut HashSet<String>) -> Result<(), AppError> {
-    match event {
-        MapEvent::Set { key, value } => {
-            let (id, title) = (short(&key), one_line(&value.title));
-            let what = if known.insert(key) { "added" } else { "changed" };
-            say(&format!("{what} {id}  {title}"))
-        }
-        MapEvent::Removed { key } => {
-            known.remove(&key);
-            say(&format!("removed {}", short(&key)))
+/// What became of a note.
+enum Fate {
+    There,
+    Gone,
+}
+
+/// Tells of each note once, however many parts of it have changed.
+fn tell(
+    book: &Notebook,
+    events: impl IntoIterator<Item = <Notes as Crdt>::Event>,
+    known: &mut HashSet<String>,
+) -> Result<(), AppError> {
+    let mut fates = BTreeMap::new();
+    for event in events {
+        match event {
+            CrdtMapEvent::Shown { key, .. } | CrdtMapEvent::Changed { key, .. } => {
+                fates.insert(key, Fate::There);
+            }
+            CrdtMapEvent::Removed { key } => drop(fates.insert(key, Fate::Gone)),
         }
     }
+    for (id, fate) in fates {
+        let shown = short(&id);
+        match (fate, book.title(&id)?) {
+            (Fate::There, Some(title)) => {
+                let what = if known.insert(id) { "added" } else { "changed" };
+                say(&format!("{what} {shown}  {}", one_line(&title)))?;
+            }
+            // Gone by now, which is told next.
+            (Fate::There, None) => {}
+            (Fate::Gone, _) => {
+                known.remove(&id);
+                say(&format!("removed {shown}"))?;
+            }
+        }
+    }
+    Ok(())
 }

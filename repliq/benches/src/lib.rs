@@ -5,6 +5,9 @@
 //! that a noisy machine concerns both alike. It never fails because of a time:
 //! a target that is missed says so in its row.
 
+#[cfg(feature = "peers")]
+pub mod peers;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -70,7 +73,7 @@ impl fmt::Display for Table {
 }
 
 /// Processor, cores, kernel and date.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model);

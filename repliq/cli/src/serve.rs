@@ -8,8 +8,8 @@
 use crate::places::{PlaceError, PlaceOptions};
 use crate::signal;
 use clap::Args;
-use repliq::{Endpoint, StoreStatus};
 use repliq::prelude::*;
+use repliq::{Endpoint, StoreStatus};
 use std::io::Write;
 use std::path::PathBuf;
 

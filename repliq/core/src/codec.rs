@@ -1,6 +1,7 @@
 //! Postcard with bounds: how everything of Repliq is written and read.
 
 use crate::bounded::{Bounded, Limits};
+use crate::framing;
 use crate::nested::{Levels, Nested};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +29,17 @@ pub enum DecodeError {
     /// The bytes are not a value of this type.
     #[error("the data is not a value of the expected type: {0}")]
     Invalid(&'static str),
+    /// A field of a struct of CRDTs was written as another type than it has.
+    #[error(
+        "the field with tag {tag} was written as another type than {expected}: give a field that \
+         changes its type a new tag, and retire the old one"
+    )]
+    WrongField {
+        /// The tag of the field.
+        tag: u32,
+        /// The [`Crdt::KIND`](crate::Crdt::KIND) of the field.
+        expected: &'static str,
+    },
 }
 
 /// Appends the encoding of `value` to `out`.
@@ -83,6 +95,7 @@ fn encode_within<T: Serialize + ?Sized>(
     nesting: usize,
 ) -> Result<(), DecodeError> {
     let levels = Levels::new(nesting);
+    let _ = framing::cause();
     let taken = std::mem::take(out);
     match postcard::to_extend(&Nested::new(value, &levels), taken) {
         Ok(encoded) => {
@@ -90,7 +103,10 @@ fn encode_within<T: Serialize + ?Sized>(
             Ok(())
         }
         Err(_) if levels.exceeded() => Err(DecodeError::TooDeep),
-        Err(_) => Err(DecodeError::Invalid("its type does not serialize it")),
+        Err(_) => {
+            let unwritten = DecodeError::Invalid("its type does not serialize it");
+            Err(framing::cause().unwrap_or(unwritten))
+        }
     }
 }
 
@@ -130,9 +146,10 @@ fn decode_within<T: DeserializeOwned>(
     // as itself and for its parts. So no value that has bytes runs out.
     let elements = bytes.len().saturating_add(16).saturating_mul(nesting);
     let limits = Limits::new(nesting, elements);
+    let _ = framing::cause();
     let mut inner = postcard::Deserializer::from_bytes(bytes);
     let value = T::deserialize(Bounded::new(&mut inner, &limits)).map_err(|error| {
-        limits.exceeded().unwrap_or(match error {
+        framing::cause().or_else(|| limits.exceeded()).unwrap_or(match error {
             postcard::Error::DeserializeUnexpectedEnd => DecodeError::Truncated,
             postcard::Error::DeserializeBadUtf8 => DecodeError::Invalid("text is not UTF-8"),
             postcard::Error::DeserializeBadVarint => DecodeError::Invalid("a number is malformed"),

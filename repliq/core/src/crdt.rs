@@ -59,6 +59,12 @@ use serde::de::DeserializeOwned;
 ///   reason to keep silent (`an_edit_is_said_again_after_others`).
 /// - The type works as a part of a larger one, where versions and stamps are those of the
 ///   whole (`it_works_inside_a_struct`).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a CRDT",
+    label = "this is not a CRDT",
+    note = "a value that is written as a whole goes into an `LwwRegister<{Self}>`, a text that \
+            several people edit is a `Text`, and a struct of CRDTs is one with `#[derive(Crdt)]`"
+)]
 pub trait Crdt: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Name and version of the encoding of state and ops, such as
     /// `"lww-map/1"`. It is kept with a document and a mismatch is a typed error.

@@ -12,8 +12,11 @@ mod change;
 mod clock;
 mod codec;
 mod crdt;
+#[doc(hidden)]
+pub mod derive;
 mod endpoint;
 pub mod erased;
+mod framing;
 mod id;
 mod nested;
 mod reopening;
@@ -21,6 +24,7 @@ mod saved;
 mod standalone;
 mod transport;
 mod tx;
+mod unknown;
 mod version;
 
 pub use backend::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
@@ -40,4 +44,5 @@ pub use transport::{
     TransportError, TransportErrorKind,
 };
 pub use tx::{AsTx, Author, Cursor, Extent, Transaction, TransactionLog, Tx};
+pub use unknown::{UnknownFields, UnknownOp, UnknownUndo};
 pub use version::{Cut, Version};

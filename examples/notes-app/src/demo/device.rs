@@ -4,11 +4,11 @@
 //! It promises that every edit it makes is noted down by hand as well, with a
 //! time later than all edits before it.
 
-use super::by_hand::ByHand;
+use super::by_hand::{ByHand, Edit};
 use super::wire::{Counting, Wire};
 use crate::error::AppError;
-use crate::note::Note;
-use crate::notebook::{Notebook, new_id};
+use crate::note::{Changes, Content};
+use crate::notebook::Notebook;
 use crate::sync::until_synced;
 use repliq::prelude::*;
 use std::path::PathBuf;
@@ -61,30 +61,67 @@ impl Device {
 
     /// Adds a note; gives its id.
     pub(crate) async fn add(&self, title: &str, by_hand: &mut ByHand) -> Result<String, AppError> {
-        let note = Note::new(title, &format!("Written on {}.\n", self.name));
-        let id = new_id();
-        self.write(id.clone(), note, by_hand).await?;
+        let note = Content::new(title, &format!("Written on {}.\n", self.name));
+        let at = by_hand.next_time().await?;
+        let id = self.book.add(note.clone()).await?;
+        by_hand.did(at, self.book.replica.id(), id.clone(), Edit::Made(note));
         Ok(id)
     }
 
     /// Adds a line to a note.
     pub(crate) async fn edit(&self, id: &str, by_hand: &mut ByHand) -> Result<(), AppError> {
-        let (id, mut note) = self.book.find(id)?;
-        note.body.push_str(&format!("\nEdited on {}.\n", self.name));
-        self.write(id, note, by_hand).await
+        let line = format!("\nEdited on {}.\n", self.name);
+        let body = self.book.find(id)?.1.body + &line;
+        let changes = Changes { body: Some(body), ..Changes::default() };
+        self.change(id, changes, Edit::Added(line), by_hand).await
     }
 
-    async fn write(&self, id: String, note: Note, by_hand: &mut ByHand) -> Result<(), AppError> {
+    /// Gives a note another title.
+    pub(crate) async fn rename(&self, id: &str, by_hand: &mut ByHand) -> Result<(), AppError> {
+        let title = format!("Renamed on {}", self.name);
+        let changes = Changes { title: Some(title.clone()), ..Changes::default() };
+        self.change(id, changes, Edit::Renamed(title), by_hand).await
+    }
+
+    /// Adds a tag to a note.
+    pub(crate) async fn tag(
+        &self,
+        id: &str,
+        tag: &str,
+        by_hand: &mut ByHand,
+    ) -> Result<(), AppError> {
+        let changes = Changes { tag: vec![tag.to_owned()], ..Changes::default() };
+        self.change(id, changes, Edit::Tagged(tag.to_owned()), by_hand).await
+    }
+
+    /// Takes a tag away from a note.
+    pub(crate) async fn untag(
+        &self,
+        id: &str,
+        tag: &str,
+        by_hand: &mut ByHand,
+    ) -> Result<(), AppError> {
+        let changes = Changes { untag: vec![tag.to_owned()], ..Changes::default() };
+        self.change(id, changes, Edit::Untagged(tag.to_owned()), by_hand).await
+    }
+
+    async fn change(
+        &self,
+        id: &str,
+        changes: Changes,
+        edit: Edit,
+        by_hand: &mut ByHand,
+    ) -> Result<(), AppError> {
         let at = by_hand.next_time().await?;
-        self.book.put(vec![(id.clone(), note.clone())]).await?;
-        by_hand.wrote(at, self.book.replica.id(), id, Some(note));
+        let id = self.book.edit(id, changes).await?;
+        by_hand.did(at, self.book.replica.id(), id, edit);
         Ok(())
     }
 
     pub(crate) async fn remove(&self, id: &str, by_hand: &mut ByHand) -> Result<(), AppError> {
         let at = by_hand.next_time().await?;
         let id = self.book.remove(id).await?;
-        by_hand.wrote(at, self.book.replica.id(), id, None);
+        by_hand.did(at, self.book.replica.id(), id, Edit::Removed);
         Ok(())
     }
 

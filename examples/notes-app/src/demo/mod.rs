@@ -1,7 +1,7 @@
 //! `demo`: two devices and a relay, and everything that goes wrong between them.
 //!
 //! It promises to succeed only if both devices hold the same in the end, and that
-//! it is what the last-write-wins rule gives by hand. It never touches anything
+//! it is what the rules give by hand. It never touches anything
 //! outside its temporary directory, which it removes when every check held.
 
 mod by_hand;
@@ -15,7 +15,7 @@ use crate::check;
 use crate::commands::{progress_bar, say};
 use crate::error::AppError;
 use crate::import::import;
-use by_hand::ByHand;
+use by_hand::{ByHand, Edit};
 use device::Device;
 use indicatif::BinaryBytes;
 use repliq::prelude::*;
@@ -46,6 +46,8 @@ struct Demo {
     relay_data: PathBuf,
     url: String,
     by_hand: ByHand,
+    /// The note whose body both edit.
+    one_body: String,
     table: Table,
 }
 
@@ -82,7 +84,7 @@ impl Demo {
             relay_data.display()
         ))?;
         table.end("stores opened, relay started", 0, 0);
-        Ok(Self { a, b, relay, relay_data, url, by_hand, table })
+        Ok(Self { a, b, relay, relay_data, url, by_hand, one_body: String::new(), table })
     }
 
     async fn import_into_a(&mut self, folder: &Path) -> Result<(), AppError> {
@@ -99,11 +101,15 @@ impl Demo {
             return Err(problem);
         }
         for (id, note) in a.book.all()? {
-            self.by_hand.wrote(at, a.book.replica.id(), id, Some(note));
+            self.by_hand.did(at, a.book.replica.id(), id, Edit::Made(note));
         }
         let mut changes = imported.changes;
         for number in imported.added..NEEDED {
             a.add(&format!("Filler {number}"), &mut self.by_hand).await?;
+            changes += 1;
+        }
+        for id in a.book.all()?.keys().take(NEEDED) {
+            a.tag(id, "todo", &mut self.by_hand).await?;
             changes += 1;
         }
         self.end(format!("{} Markdown files imported into A", imported.added), changes)
@@ -121,40 +127,50 @@ impl Demo {
         a.synced(url).await?;
         a.go_offline().await;
         b.go_offline().await;
+        self.by_hand.met();
         self.end(phase, 0)?;
         self.check(phase)
     }
 
-    /// Edits on both devices while neither knows of the other. Later edits win.
+    /// Edits on both devices while neither knows of the other.
     async fn edit_apart(&mut self) -> Result<(), AppError> {
         let (a, b, by_hand) = (&self.a, &self.b, &mut self.by_hand);
         let ids: Vec<String> = a.book.all()?.into_keys().take(NEEDED).collect();
-        let [only_a, only_b, b_last, a_last, edit_wins, removal_wins, both_remove] = ids.as_slice()
+        let [only_a, only_b, one_body, one_title, removed_first, removed_last, both_remove] =
+            ids.as_slice()
         else {
             return Err(AppError::Check(format!("{NEEDED} notes are needed")));
         };
         // Different notes.
         a.edit(only_a, by_hand).await?;
         b.edit(only_b, by_hand).await?;
-        // The same note.
-        a.edit(b_last, by_hand).await?;
-        b.edit(b_last, by_hand).await?;
-        b.edit(a_last, by_hand).await?;
-        a.edit(a_last, by_hand).await?;
-        // An edit here, a removal there.
-        a.remove(edit_wins, by_hand).await?;
-        b.edit(edit_wins, by_hand).await?;
-        a.edit(removal_wins, by_hand).await?;
-        b.remove(removal_wins, by_hand).await?;
+        // One body: both lines stay.
+        a.edit(one_body, by_hand).await?;
+        b.edit(one_body, by_hand).await?;
+        self.one_body.clone_from(one_body);
+        // One title: the later one stays.
+        b.rename(one_title, by_hand).await?;
+        a.rename(one_title, by_hand).await?;
+        // Tags: what somebody adds stays, whoever removes it at the same time.
+        a.tag(one_title, "home", by_hand).await?;
+        b.tag(one_title, "work", by_hand).await?;
+        a.tag(one_body, "todo", by_hand).await?;
+        b.untag(one_body, "todo", by_hand).await?;
+        b.untag(one_title, "todo", by_hand).await?;
+        // An edit here, a removal there: the note stays.
+        a.remove(removed_first, by_hand).await?;
+        b.edit(removed_first, by_hand).await?;
+        a.edit(removed_last, by_hand).await?;
+        b.remove(removed_last, by_hand).await?;
         b.remove(both_remove, by_hand).await?;
         a.remove(both_remove, by_hand).await?;
         // New notes with one title.
         a.add("Shopping", by_hand).await?;
         b.add("Shopping", by_hand).await?;
-        // A new note each, edited on.
+        // A new note, edited on.
         let new = a.add("Only on A", by_hand).await?;
         a.edit(&new, by_hand).await?;
-        self.end("edits on both, each offline", 16)
+        self.end("edits on both, each offline", 21)
     }
 
     /// The relay stops when A has sent what it has, and B is about to. Both go on
@@ -179,21 +195,22 @@ impl Demo {
 
     /// Both stores are closed, opened by processes that are killed, and opened again.
     async fn kill_and_reopen(self) -> Result<Self, AppError> {
-        let Self { a, b, relay, relay_data, url, by_hand, table } = self;
+        let Self { a, b, relay, relay_data, url, by_hand, one_body, table } = self;
         let (in_a, wire_a) = a.close().await;
         let (in_b, wire_b) = b.close().await;
         killed::run_and_kill(&in_a, &url).await?;
         killed::run_and_kill(&in_b, &url).await?;
         let a = Device::open("A", in_a, wire_a).await?;
         let b = Device::open("B", in_b, wire_b).await?;
-        let mut demo = Self { a, b, relay, relay_data, url, by_hand, table };
+        let mut demo = Self { a, b, relay, relay_data, url, by_hand, one_body, table };
         demo.end("both killed (kill -9) and opened again", 0)?;
         demo.check("after both were killed")?;
         Ok(demo)
     }
 
     async fn sum_up(self, place: &Path) -> Result<(), AppError> {
-        let Self { a, b, relay, relay_data, by_hand, table, .. } = self;
+        let Self { a, b, relay, relay_data, by_hand, one_body, table, .. } = self;
+        let (_, edited) = b.book.find(&one_body)?;
         let (in_a, _) = a.close().await;
         let (in_b, _) = b.close().await;
         relay.close().await;
@@ -206,7 +223,9 @@ impl Demo {
             on_disk(&in_b)?,
             on_disk(&relay_data)?
         ))?;
-        say("converged  A and B hold the same, and what last-write-wins gives by hand")?;
+        let added = edited.body.lines().filter(|line| line.starts_with("Edited on"));
+        say(&format!("one body   has both edits: {}", added.collect::<Vec<_>>().join(" ")))?;
+        say("converged  A and B hold the same, and what the rules give by hand")?;
         std::fs::remove_dir_all(place).map_err(AppError::file(place))
     }
 

@@ -22,8 +22,11 @@ fn demo(place: &Place, args: &[&str]) -> String {
 fn two_devices_agree_after_everything_went_wrong() {
     let said = demo(&Place::new(), &[]);
     assert!(said.contains("12 Markdown files imported into A"), "{said}");
-    // Two of the twelve are removed; three are new.
-    assert!(said.contains("notes      13 on each device"), "{said}");
+    // One of the twelve is removed on both; three are new.
+    assert!(said.contains("notes      14 on each device"), "{said}");
+    let in_either_order = ["A. Edited on B.", "B. Edited on A."];
+    let has_both = |order| said.contains(&format!("both edits: Edited on {order}\n"));
+    assert!(in_either_order.into_iter().any(has_both), "{said}");
 }
 
 #[test]
@@ -34,14 +37,14 @@ fn a_folder_with_a_single_note_is_enough() {
     fs::write(folder.join("only.md"), "").unwrap();
     let said = demo(&place, &[text(&folder)]);
     assert!(said.contains("1 Markdown files imported into A"), "{said}");
-    assert!(said.contains("notes      8 on each device"), "{said}");
+    assert!(said.contains("notes      9 on each device"), "{said}");
 }
 
 #[test]
 fn the_demo_runs_on_real_notes() {
     if let Some(folder) = real() {
         let said = demo(&Place::new(), &[text(&folder)]);
-        assert!(said.contains("notes      98 on each device"), "{said}");
+        assert!(said.contains("notes      99 on each device"), "{said}");
     }
 }
 

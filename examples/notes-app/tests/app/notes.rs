@@ -24,6 +24,30 @@ fn a_note_is_there_until_it_is_removed() {
 }
 
 #[test]
+fn a_note_has_tags_that_are_listed_found_and_taken_away() {
+    let place = Place::new();
+    let said = place.run("a", &["add", "Soup", "Leek", "--tag", "food", "--tag", "#winter"]);
+    let id = said.strip_prefix("Added ").unwrap().trim().to_owned();
+    let short = &id[..8];
+    let other = place.add("a", "Bread", "Flour");
+    assert_eq!(
+        place.run("a", &["list", "--tag", "food"]),
+        format!("{short}  Soup  #food  #winter\n")
+    );
+    assert_eq!(place.run("a", &["list"]).lines().count(), 2);
+    assert_eq!(place.run("a", &["search", "FOOD"]).lines().count(), 1);
+
+    place.run("a", &["edit", &other, "--tag", "food"]);
+    place.run("a", &["edit", short, "--tag", "old", "--untag", "winter", "--untag", "none"]);
+    assert!(place.run("a", &["show", short]).contains("\nTags   food, old\n"));
+    assert_eq!(place.run("a", &["list", "--tag", "food"]).lines().count(), 2);
+    assert_eq!(place.run("a", &["list", "--tag", "food", "--tag", "old"]).lines().count(), 1);
+    assert_eq!(place.run("a", &["list", "--tag", "winter"]), "No note has that tag\n");
+    let refused = place.start("a", &["edit", short, "--tag", "two words"]).ended();
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+}
+
+#[test]
 fn a_data_directory_may_be_given_as_a_bare_name() {
     let place = Place::new();
     let mut app = Command::new(env!("CARGO_BIN_EXE_notes-app"));

@@ -74,6 +74,20 @@ fn data_of_a_newer_format() {
     assert!(place.run("a", &["list"]).contains('T'));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn data_of_another_kind() {
+    use repliq::prelude::*;
+    let place = Place::new();
+    let store = SledBackend::open(place.path("a/notes")).unwrap();
+    let replica = Replica::builder().storage(store).build().await.unwrap();
+    let notes: Document<LwwMap<String, String>> = replica.document("notes").await.unwrap();
+    notes.update(|notes| notes.set("id".to_string(), "text".to_string())).await.unwrap();
+    drop(notes);
+    replica.close().await;
+    let complaint = place.refused("a", &["list"]);
+    assert!(complaint.contains("holds a lww-map/1, not a crdt-map/1<note/1>"), "{complaint}");
+}
+
 #[test]
 fn options_that_say_nothing() {
     let place = Place::new();

@@ -55,6 +55,43 @@ fn devices_that_edited_apart_agree_once_each_has_synced() {
     assert!(synced.contains("1 notes, 0 of them new or changed here, 1 removed"), "{synced}");
 }
 
+#[test]
+fn two_devices_that_edit_one_body_apart_keep_both_edits_and_all_tags() {
+    let place = Place::new();
+    let id = place.add("a", "Soup", "Cut the leek.\nBoil it.");
+    let (_server, url) = place.server("relay");
+    place.sync("a", &url);
+    place.sync("b", &url);
+    place.run("a", &["edit", &id, "--body", "Wash and cut the leek.\nBoil it.", "--tag", "food"]);
+    place
+        .run("b", &["edit", &id, "--body", "Cut the leek.\nBoil it for an hour.", "--tag", "slow"]);
+    for device in ["a", "b", "a"] {
+        place.sync(device, &url);
+    }
+    let shown = place.run("a", &["show", &id]);
+    assert_eq!(shown, place.run("b", &["show", &id]));
+    assert!(shown.ends_with("\n\nWash and cut the leek.\nBoil it for an hour.\n"), "{shown}");
+    assert!(shown.contains("Tags   food, slow\n"), "{shown}");
+}
+
+#[test]
+fn a_note_that_is_edited_while_it_is_removed_elsewhere_stays() {
+    let place = Place::new();
+    let id = place.add("a", "Soup", "Leek");
+    let (_server, url) = place.server("relay");
+    place.sync("a", &url);
+    place.sync("b", &url);
+    place.run("b", &["edit", &id, "--body", "Leek and potato"]);
+    place.run("a", &["remove", &id]);
+    for device in ["a", "b", "a"] {
+        place.sync(device, &url);
+    }
+    for device in ["a", "b"] {
+        let shown = place.run(device, &["show", &id]);
+        assert!(shown.ends_with("Title  Soup\n\nLeek and potato\n"), "{shown}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn watch_prints_changes_as_they_come() {
