@@ -90,11 +90,16 @@ pub(crate) fn many_reopens_lose_nothing<H: BackendHarness>(
 ) -> CaseResult {
     require(stores, Shows::Reopen)?;
     let mut expected = Vec::new();
+    let mut newest = None;
     for number in 0..20_u8 {
         let store = stores.open()?;
+        expect_value(&store, b"newest", newest.as_ref().map(<[u8; 1]>::as_slice))?;
+        delete(&store, "newest")?;
         expect_pairs(&format!("reopen {number}"), &all(&store)?, &expected)?;
         let mut batch = Batch::new();
         batch.put([number], [number]);
+        batch.put("newest", [number]);
+        newest = Some([number]);
         expected.push((vec![number], vec![number]));
         if number % 3 == 2 {
             batch.delete([number - 1]);
@@ -102,6 +107,7 @@ pub(crate) fn many_reopens_lose_nothing<H: BackendHarness>(
         }
         store.commit(batch)?;
     }
+    expected.push((b"newest".to_vec(), vec![19]));
     expect_pairs("at last", &all(&stores.open()?)?, &expected)
 }
 

@@ -3,7 +3,7 @@
 //!
 //! They were written from the contract alone, without a look at the cases.
 
-use crate::shelf::{Map, apply, pairs};
+use super::shelf::{Map, apply, pairs};
 use repliq_conformance::backend::{BackendHarness, Damage, Shows};
 use repliq_core::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
 use std::fs::{self, File, OpenOptions};
@@ -50,8 +50,6 @@ pub(crate) enum Flaw {
     LengthInTwoBytes,
     /// Only the first mebibyte is read at open.
     ReadsOneMebibyte,
-    /// Writers of two threads write length and content without a lock.
-    WritersInterleave,
     /// The lock on the file stays when the handle is dropped.
     LockStays,
     /// There is no lock: each handle has a memory of its own.
@@ -152,12 +150,6 @@ impl Log {
                 let all = waiting.drain(..).collect::<Vec<_>>().concat();
                 self.file.lock().unwrap().write_all(&all).map_err(io_error)
             }
-            Flaw::WritersInterleave => {
-                let (head, rest) = record.split_at(8);
-                self.file.lock().unwrap().write_all(head).map_err(io_error)?;
-                std::thread::yield_now();
-                self.file.lock().unwrap().write_all(rest).map_err(io_error)
-            }
             Flaw::TornEndStays => {
                 let mut file = self.file.lock().unwrap();
                 let (head, rest) = record.split_at(8);
@@ -206,11 +198,6 @@ impl StorageBackend for Log {
                 });
             }
             _ => {}
-        }
-        if self.flaw == Flaw::WritersInterleave {
-            self.write(record(&writes, self.flaw))?;
-            apply(&mut self.map.write().unwrap(), batch);
-            return Ok(());
         }
         let mut map = self.map.write().unwrap();
         match self.flaw {
@@ -261,7 +248,7 @@ fn replay(bytes: &[u8], flaw: Flaw) -> Answer<(Vec<Vec<Entry>>, u64)> {
     while let Some((content, sum, after)) = split(rest) {
         if checksum(content) != sum && flaw != Flaw::NoChecksum {
             match flaw {
-                Flaw::DamageIsTheEnd | Flaw::TornEndStays | Flaw::WritersInterleave => break,
+                Flaw::DamageIsTheEnd | Flaw::TornEndStays => break,
                 _ if after.is_empty() => break,
                 _ => return Err(StorageErrorKind::Corrupt.into()),
             }
@@ -311,8 +298,8 @@ pub(crate) struct Folder {
 }
 
 /// Where a child process of a sigkill case finds its store, and its flaw.
-const STORE: &str = "BLIND_STORE";
-const FLAW: &str = "BLIND_FLAW";
+const STORE: &str = "REPLIQ_BROKEN_STORE";
+const FLAW: &str = "REPLIQ_BROKEN_FLAW";
 
 impl Folder {
     pub(crate) fn new(flaw: Flaw) -> Self {
@@ -332,7 +319,7 @@ impl BackendHarness for Folder {
         let Ok(mut bytes) = fs::read(&path) else { return false };
         match how {
             Damage::Changed => {
-                let middle = bytes.len() / 2;
+                let middle = bytes.len() / 2 + 200;
                 bytes[middle] ^= 1;
             }
             Damage::Torn => bytes.truncate(bytes.len() - 3),
@@ -349,7 +336,7 @@ impl BackendHarness for Folder {
     fn child(&self) -> Option<Command> {
         let mut command = Command::new(std::env::current_exe().ok()?);
         command
-            .args(["--exact", "sigkill_child"])
+            .args(["--exact", "broken_backends::sigkill_child"])
             .env(STORE, self.folder.path())
             .env(FLAW, format!("{:?}", self.flaw));
         Some(command)

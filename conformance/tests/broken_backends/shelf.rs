@@ -749,36 +749,6 @@ impl OnMap for AppliedLater {
     }
 }
 
-/// An index beside the data: two locks, taken in a different order by readers
-/// and writers.
-#[derive(Default)]
-pub(crate) struct LocksInBothOrders {
-    map: RwLock<Map>,
-    sizes: Mutex<usize>,
-}
-
-impl OnMap for LocksInBothOrders {
-    fn map(&self) -> &RwLock<Map> {
-        &self.map
-    }
-
-    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Answer<Vec<Pair>> {
-        let sizes = self.sizes.lock().unwrap();
-        std::thread::yield_now();
-        let map = self.read();
-        Ok(pairs(&map, prefix, after, limit.min(*sizes)))
-    }
-
-    fn commit(&self, batch: Batch) -> Answer<()> {
-        let mut map = self.write();
-        std::thread::yield_now();
-        let mut sizes = self.sizes.lock().unwrap();
-        apply(&mut map, batch);
-        *sizes = map.len();
-        Ok(())
-    }
-}
-
 /// A put of the bytes that were put last is skipped, even after a delete.
 #[derive(Default)]
 pub(crate) struct SamePutIsSkipped {

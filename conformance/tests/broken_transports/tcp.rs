@@ -121,8 +121,8 @@ fn error(kind: TransportErrorKind, source: io::Error) -> TransportError {
 }
 
 const END: u32 = u32::MAX;
-const HELLO: &[u8; 4] = b"BLND";
-const SCHEMES: &[&str] = &["blind"];
+pub(super) const HELLO: &[u8; 4] = b"BLND";
+const SCHEMES: &[&str] = &["broken"];
 
 pub(crate) struct Tcp(pub(crate) Flaw);
 
@@ -136,7 +136,7 @@ impl Transport for Tcp {
     }
 
     fn check(&self, endpoint: &Endpoint) -> Answer<()> {
-        if self.0 != Flaw::ChecksNothing && endpoint.scheme() != "blind" {
+        if self.0 != Flaw::ChecksNothing && endpoint.scheme() != "broken" {
             return Err(TransportErrorKind::Endpoint.into());
         }
         Ok(())
@@ -194,7 +194,7 @@ impl Transport for Tcp {
 }
 
 fn address(endpoint: &Endpoint) -> Answer<()> {
-    if endpoint.scheme() != "blind" {
+    if endpoint.scheme() != "broken" {
         return Err(TransportErrorKind::Endpoint.into());
     }
     endpoint.host_and_port(0).map(drop)
@@ -292,8 +292,8 @@ impl Listener for Bound {
 
     fn local_endpoint(&self) -> Endpoint {
         match self.flaw {
-            Flaw::SaysPortZero => "blind://127.0.0.1:0".to_owned(),
-            _ => format!("blind://{}", self.local),
+            Flaw::SaysPortZero => "broken://127.0.0.1:0".to_owned(),
+            _ => format!("broken://{}", self.local),
         }
         .parse()
         .unwrap()
