@@ -38,9 +38,8 @@
 //! ```
 //!
 //! # What is kept of a deleted character
-//! That it was there, between which others, in a few bytes a run; not what it
-//! was, once the text has been saved and loaded. [`Crdt::prune`] forgets nothing
-//! yet: a character that is deleted everywhere may still be the origin of one
+//! What it was, and between which others, in a few bytes a run; what is saved is
+//! compressed. [`Crdt::prune`] forgets nothing yet: a character that is deleted everywhere may still be the origin of one
 //! that is not, so forgetting it means writing those others' origins anew.
 
 mod edit;
@@ -58,17 +57,40 @@ pub use read::{Anchor, Side};
 use crate::seq::{Elements, MAX_ELEMENTS, NONE, Refusal, Seq};
 use op::own;
 use repliq_core::{Crdt, CrdtError, Dot, Effects, ReplicaId, Stamp, Standalone, Tx, Version};
+use saved::Asleep;
 use scalars::Scalars;
+use std::sync::OnceLock;
 
 /// A text that several people edit at once; see the [module](self) for what that
 /// means under concurrency.
 ///
 /// It holds at most 2^31 - 1 characters and 4 GiB of UTF-8, deleted ones
 /// included.
-#[derive(Clone, Default)]
+///
+/// Loaded from where it was saved, it puts off its history until that is asked
+/// for, by an edit or a merge: of a damaged history it can then still be read, and
+/// refuses every edit. (By a replica or from a peer it is checked at once.)
+#[derive(Clone)]
 pub struct Text {
+    /// `None` inside is a history that does not read.
+    history: OnceLock<Option<History>>,
+    /// What the history is still to be read from; it says what a reader sees.
+    asleep: Option<Box<Asleep>>,
+}
+
+/// Every character that ever was.
+#[derive(Clone, Default)]
+struct History {
     seq: Seq,
     scalars: Scalars,
+}
+
+const DAMAGED: CrdtError = CrdtError::Invalid("the history of the text is damaged");
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { history: OnceLock::from(Some(History::default())), asleep: None }
+    }
 }
 
 /// A visible change of a [`Text`], by positions as they are when it happens.
@@ -104,6 +126,29 @@ impl TextUndo {
     const fn inserted(first: u32) -> Self {
         Self(Step::Inserted(first))
     }
+
+    /// Whether this takes back the insertion of these later elements as well.
+    const fn covers(&self, later: Elements) -> bool {
+        matches!(self.0, Step::Inserted(first) if first <= later.first)
+    }
+
+    /// Whether this takes back the deletion of these elements as well, which came
+    /// right after what it was made for.
+    fn takes(&mut self, deleted: Elements) -> bool {
+        match &mut self.0 {
+            // They came after the state that this restores.
+            Step::Inserted(first) => *first <= deleted.first,
+            Step::Deleted(held) if held.first + held.len == deleted.first => {
+                held.len += deleted.len;
+                true
+            }
+            Step::Deleted(held) if deleted.first + deleted.len == held.first => {
+                *held = Elements { first: deleted.first, len: held.len + deleted.len };
+                true
+            }
+            Step::Deleted(_) => false,
+        }
+    }
 }
 
 impl Crdt for Text {
@@ -117,24 +162,36 @@ impl Crdt for Text {
     }
 
     fn apply(&mut self, op: TextOp, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
-        match op {
-            TextOp::Insert { left, right, text } => self.apply_insert(left, right, &text, at, fx),
-            TextOp::Delete(stretch) => self.apply_delete(&[stretch], at, fx),
-            TextOp::DeleteEach(stretches) => self.apply_delete(&stretches, at, fx),
+        let history = self.history_mut()?;
+        match &op {
+            TextOp::Insert { left, right, text } => history.apply_insert(left, right, text, at, fx),
+            TextOp::Delete(stretch) => history.apply_delete(std::slice::from_ref(stretch), at, fx),
+            TextOp::DeleteEach(stretches) => history.apply_delete(stretches, at, fx),
         }
     }
 
     fn join(&mut self, _mine: &Version, other: Self, _theirs: &Version, fx: &mut Effects<Self>) {
-        self.take_over(&other, fx);
+        // A history that does not read has nothing to say, and nothing is added to it.
+        let (Ok(history), Ok(_)) = (self.history_mut(), other.history()) else { return };
+        if history.seq.elements() == 0 {
+            *self = other;
+            if !self.is_empty() {
+                fx.event(|| TextEvent::Inserted { index: 0, text: self.to_string() });
+            }
+            fx.undo(|| TextUndo::inserted(0));
+        } else if let Ok(other) = other.history() {
+            history.take_over(other, fx);
+        }
     }
 
     fn rollback(&mut self, undo: TextUndo) {
+        let Ok(history) = self.history_mut() else { return };
         match undo.0 {
             Step::Inserted(first) => {
-                self.seq.truncate(first);
-                self.scalars.truncate(first);
+                history.seq.truncate(first);
+                history.scalars.truncate(first);
             }
-            Step::Deleted(elements) => self.seq.mark(elements, false, |_, _| {}),
+            Step::Deleted(elements) => history.seq.mark(elements, false, |_, _| {}),
         }
     }
 
@@ -156,33 +213,72 @@ impl Text {
         Standalone::new(replica)
     }
 
+    /// The history, read at the first call.
+    #[inline]
+    fn history(&self) -> Result<&History, CrdtError> {
+        let history = self.history.get_or_init(|| self.asleep.as_ref()?.wake().ok());
+        history.as_ref().ok_or(DAMAGED)
+    }
+
+    /// The history, to change it.
+    #[inline]
+    fn history_mut(&mut self) -> Result<&mut History, CrdtError> {
+        if self.asleep.is_some() {
+            self.history()?;
+            self.asleep = None;
+        }
+        self.history.get_mut().and_then(Option::as_mut).ok_or(DAMAGED)
+    }
+}
+
+impl History {
+    #[inline]
     fn apply_insert(
         &mut self,
-        left: LeftOrigin,
-        right: RightOrigin,
+        left: &LeftOrigin,
+        right: &RightOrigin,
         text: &Typed,
         at: Stamp,
-        fx: &mut Effects<Self>,
+        fx: &mut Effects<Text>,
     ) -> Result<(), CrdtError> {
-        let left = self.left_element(left, at)?;
-        let right = self.right_element(right, left, at)?;
         let count = text.count();
         if count == 0 {
             return Err(CrdtError::Invalid("an insertion of nothing"));
         }
-        text.with(|text| {
-            if self.scalars.bytes().checked_add(text.len()).is_none_or(|bytes| bytes > LIMIT) {
-                return Err(CrdtError::Limit("a text has at most 4 GiB"));
-            }
-            let elements = self.seq.insert(at.dot, count, left, right).map_err(refused)?;
-            self.scalars.push(text, count);
-            fx.undo(|| TextUndo::inserted(elements.first));
-            fx.event(|| TextEvent::Inserted {
-                index: self.seq.index(elements.first) as usize,
-                text: text.to_owned(),
-            });
-            Ok(())
-        })
+        if text.bytes() > LIMIT - self.scalars.bytes() {
+            return Err(CrdtError::Limit("a text has at most 4 GiB"));
+        }
+        let elements = match (left, right) {
+            (LeftOrigin::Back(1), RightOrigin::Inherited) => self.seq.extend(at.dot, count),
+            _ => None,
+        };
+        let elements = match elements {
+            Some(elements) => elements,
+            None => self.insert_between(*left, *right, at, count)?,
+        };
+        match text.scalar() {
+            Some(scalar) => self.scalars.push_scalar(scalar),
+            None => text.with(|text| self.scalars.push(text, count)),
+        }
+        fx.undo_onto(|last| last.covers(elements), || TextUndo::inserted(elements.first));
+        fx.event(|| TextEvent::Inserted {
+            index: self.seq.index(elements.first) as usize,
+            text: text.with(str::to_owned),
+        });
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn insert_between(
+        &mut self,
+        left: LeftOrigin,
+        right: RightOrigin,
+        at: Stamp,
+        count: u32,
+    ) -> Result<Elements, CrdtError> {
+        let left = self.left_element(left, at)?;
+        let right = self.right_element(right, left, at)?;
+        self.seq.insert(at.dot, count, left, right).map_err(refused)
     }
 
     fn left_element(&self, left: LeftOrigin, at: Stamp) -> Result<u32, CrdtError> {
@@ -218,7 +314,7 @@ impl Text {
         &mut self,
         stretches: &[Stretch],
         at: Stamp,
-        fx: &mut Effects<Self>,
+        fx: &mut Effects<Text>,
     ) -> Result<(), CrdtError> {
         if stretches.is_empty() {
             return Err(CrdtError::Invalid("a deletion of nothing"));
@@ -260,9 +356,9 @@ impl Text {
     }
 
     /// Deletes what of these elements is alive.
-    fn delete(&mut self, elements: Elements, fx: &mut Effects<Self>) {
+    fn delete(&mut self, elements: Elements, fx: &mut Effects<Text>) {
         self.seq.mark(elements, true, |changed, index| {
-            fx.undo(|| TextUndo(Step::Deleted(changed)));
+            fx.undo_onto(|last| last.takes(changed), || TextUndo(Step::Deleted(changed)));
             fx.event(|| TextEvent::Deleted { index: index() as usize, len: changed.len as usize });
         });
     }

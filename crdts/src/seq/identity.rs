@@ -4,6 +4,8 @@
 //! entries however long it is. It never knows where an element stands.
 
 use crate::hash::Seeded;
+use crate::seq::Elements;
+use crate::seq::guess::Guess;
 use crate::seq::run::MAX_ELEMENTS;
 use hashbrown::HashMap;
 use repliq_core::{Dot, ReplicaId};
@@ -19,12 +21,16 @@ pub(crate) struct Identity {
     recent: u32,
     spans: Vec<Span>,
     len: u32,
+    /// The span that was looked up last.
+    guess: Guess,
 }
 
 #[derive(Clone)]
 struct Author {
     replica: ReplicaId,
     stretches: Vec<Stretch>,
+    /// The stretch that was looked up last.
+    guess: Guess,
 }
 
 /// Elements with consecutive handles and sequence numbers, by handle.
@@ -68,9 +74,30 @@ impl Identity {
         self.len
     }
 
+    /// Adds elements whose dots go on where the latest one's ended. `None` unless
+    /// that is so and they can be added.
+    #[inline]
+    pub(crate) fn extend(&mut self, dot: Dot, len: u32) -> Option<u32> {
+        let first = self.len;
+        let author = self.authors.get_mut(self.recent as usize)?;
+        let last = author.stretches.last_mut()?;
+        let goes_on = last.end() == dot.seq && last.first + last.len == first;
+        dot.seq.checked_add(u64::from(len))?;
+        if !goes_on || author.replica != dot.replica || len > MAX_ELEMENTS - first {
+            return None;
+        }
+        // The element before belongs to this stretch, so the last span goes on too.
+        last.len += len;
+        self.len += len;
+        Some(first)
+    }
+
     /// Adds elements with consecutive dots and returns the handle of the first.
     /// `len` is at least 1. O(1) for dots later than all before of their replica.
     pub(crate) fn add(&mut self, dot: Dot, len: u32) -> Result<u32, Refusal> {
+        if let Some(first) = self.extend(dot, len) {
+            return Ok(first);
+        }
         let end = dot.seq.checked_add(u64::from(len)).ok_or(Refusal::Overflow)?;
         let first = self.len;
         if len > MAX_ELEMENTS - first {
@@ -81,12 +108,6 @@ impl Identity {
             return Err(Refusal::Full);
         };
         match author.stretches.last_mut() {
-            Some(last) if last.end() == dot.seq && last.first + last.len == first => {
-                last.len += len;
-                self.len += len;
-                // The handle before belongs to this stretch, so the last span continues too.
-                return Ok(first);
-            }
             Some(last) if last.end() > dot.seq => {
                 let place = author.stretches.partition_point(|held| held.seq < dot.seq);
                 let before = place.checked_sub(1).and_then(|before| author.stretches.get(before));
@@ -130,6 +151,19 @@ impl Identity {
         Ok(identity)
     }
 
+    /// All elements in the order of their dots, as far as they have consecutive
+    /// handles.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = (Dot, Elements)> {
+        let mut authors: Vec<_> = self.authors.iter().collect();
+        authors.sort_unstable_by_key(|author| author.replica);
+        authors.into_iter().flat_map(|author| {
+            author.stretches.iter().map(|held| {
+                let dot = Dot { replica: author.replica, seq: held.seq };
+                (dot, Elements { first: held.first, len: held.len })
+            })
+        })
+    }
+
     /// Forgets the elements from `first` on.
     pub(crate) fn truncate(&mut self, first: u32) {
         while self.len > first {
@@ -160,10 +194,29 @@ impl Identity {
 
     /// The dot of an element, and how many handles from it on have consecutive
     /// dots.
+    #[inline]
     pub(crate) fn stretch_at(&self, element: u32) -> (Dot, u32) {
-        let place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
+        if let Some(span) = self.spans.last()
+            && span.first <= element
+        {
+            let seq = span.seq + u64::from(element - span.first);
+            let dot = Dot { replica: self.replica(span.author), seq };
+            return (dot, self.len.saturating_sub(element));
+        }
+        self.earlier_stretch_at(element)
+    }
+
+    fn earlier_stretch_at(&self, element: u32) -> (Dot, u32) {
+        let end_of = |place: usize| self.spans.get(place + 1).map_or(self.len, |next| next.first);
+        let guess = self.guess.get();
+        let mut place = guess;
+        let mut end = end_of(guess);
+        if element >= end || self.spans.get(guess).is_none_or(|span| element < span.first) {
+            place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
+            end = end_of(place);
+            self.guess.set(place);
+        }
         let Some(span) = self.spans.get(place) else { return (Dot::default(), 1) };
-        let end = self.spans.get(place + 1).map_or(self.len, |next| next.first);
         let replica = self.replica(span.author);
         let seq = span.seq + u64::from(element - span.first);
         (Dot { replica, seq }, end.saturating_sub(element))
@@ -178,8 +231,15 @@ impl Identity {
     /// handles and dots.
     pub(crate) fn find_run(&self, dot: Dot) -> Option<(u32, u32)> {
         let author = self.authors.get(self.number(dot.replica)? as usize)?;
-        let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
-        let stretch = author.stretches.get(place)?;
+        let stretch = match (author.stretches.last(), author.stretches.get(author.guess.get())) {
+            (Some(last), _) if last.seq <= dot.seq => last,
+            (_, Some(guess)) if guess.seq <= dot.seq && dot.seq < guess.end() => guess,
+            _ => {
+                let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
+                author.guess.set(place);
+                author.stretches.get(place)?
+            }
+        };
         let offset = u32::try_from(dot.seq - stretch.seq).ok()?;
         let left = stretch.len.checked_sub(offset).filter(|left| *left > 0)?;
         Some((stretch.first + offset, left))
@@ -209,7 +269,7 @@ impl Identity {
         let number = self.number(replica).unwrap_or_else(|| {
             // Every author has an element, so there are fewer than 2^31.
             let number = u32::try_from(self.authors.len()).unwrap_or(u32::MAX);
-            self.authors.push(Author { replica, stretches: Vec::new() });
+            self.authors.push(Author { replica, stretches: Vec::new(), guess: Guess::default() });
             self.numbers.insert(replica, number);
             number
         });

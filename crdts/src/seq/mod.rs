@@ -8,6 +8,7 @@
 //! a number counted from 0 in the order of arrival.
 
 mod absorb;
+mod guess;
 mod identity;
 mod order;
 mod places;
@@ -18,7 +19,7 @@ mod tree;
 
 pub(crate) use identity::Refusal;
 pub(crate) use run::{MAX_ELEMENTS, NONE, Run};
-pub(crate) use saved::Columns;
+pub(crate) use saved::{Columns, Damage, pack, unpack};
 
 use identity::Identity;
 use order::Newcomer;
@@ -30,6 +31,18 @@ use tree::Tree;
 pub(crate) struct Seq {
     tree: Tree,
     identity: Identity,
+    open: Option<Open>,
+}
+
+/// Where the latest insertion ended, while nothing else has changed since and
+/// nothing is between its last element and their right origin: the next one
+/// mostly goes on there.
+#[derive(Clone, Copy)]
+struct Open {
+    /// The dot after that of its last element.
+    dot: Dot,
+    /// How many visible elements stand before its end.
+    index: u32,
 }
 
 /// Elements with consecutive handles.
@@ -68,6 +81,16 @@ impl Seq {
     pub(crate) fn living_from(&self, index: u32) -> impl Iterator<Item = Run> + '_ {
         let spot = self.tree.after_visible(index);
         self.tree.runs_from(spot).filter(|run| !run.is_dead())
+    }
+
+    /// The first of `count` visible elements from the `index`-th on, if they are
+    /// all in one run. O(log n), O(1) near the latest edit.
+    #[inline]
+    pub(crate) fn living_run(&self, index: u32, count: u32) -> Option<u32> {
+        self.tree.living_in_tip(index, count).or_else(|| {
+            let run = self.living_from(index).next()?;
+            (run.len() >= count).then_some(run.first())
+        })
     }
 
     /// The runs after an element, or all of them for [`NONE`].
@@ -156,11 +179,38 @@ impl Seq {
         };
         let elements = self.add(dot, len)?;
         self.tree.insert(spot, Run::new(elements.first, len, left, right));
+        self.open = self.tree.open_end(self.elements()).map(|index| Open {
+            // That it does not overflow has been checked.
+            dot: Dot { seq: dot.seq + u64::from(len), ..dot },
+            index,
+        });
         Ok(elements)
+    }
+
+    /// Whether an insertion at visible position `index` with this dot goes on
+    /// where the latest one ended, with that one's last element and right origin
+    /// as its origins. O(1).
+    #[inline]
+    pub(crate) fn goes_on(&self, index: u32, dot: Dot) -> bool {
+        self.open.is_some_and(|open| open.index == index && open.dot == dot)
+    }
+
+    /// [`Seq::insert`] of elements that go on where the latest insertion ended,
+    /// with that one's last element and right origin as their origins. `None`, and
+    /// nothing changes, if something else has changed since. O(1).
+    #[inline]
+    pub(crate) fn extend(&mut self, dot: Dot, len: u32) -> Option<Elements> {
+        let open = self.open.as_mut().filter(|open| open.dot == dot)?;
+        let first = self.identity.extend(dot, len)?;
+        self.tree.extend(len);
+        open.dot.seq += u64::from(len);
+        open.index += len;
+        Some(Elements { first, len })
     }
 
     /// Adds elements that have no place yet: [`Seq::put`] gives them one.
     pub(crate) fn add(&mut self, dot: Dot, len: u32) -> Result<Elements, Refusal> {
+        self.open = None;
         let first = self.identity.add(dot, len)?;
         Ok(Elements { first, len })
     }
@@ -186,6 +236,7 @@ impl Seq {
         dead: bool,
         mut changes: impl FnMut(Elements, &dyn Fn() -> u32),
     ) {
+        self.open = None;
         self.tree.mark(elements.first, elements.len, dead, |tree, spot, first, len| {
             changes(Elements { first, len }, &|| tree.index(spot));
         });
@@ -193,6 +244,7 @@ impl Seq {
 
     /// Takes out the elements from `first` on, physically.
     pub(crate) fn truncate(&mut self, first: u32) {
+        self.open = None;
         self.tree.truncate(first);
         self.identity.truncate(first);
     }

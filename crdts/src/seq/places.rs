@@ -66,6 +66,11 @@ impl Places {
         }
     }
 
+    /// Puts the elements up to before `end` where the last one is.
+    pub(crate) const fn extend(&mut self, end: u32) {
+        self.end = end;
+    }
+
     /// Forgets the elements from `first` on.
     pub(crate) fn truncate(&mut self, first: u32) {
         self.end = self.end.min(first);
@@ -109,8 +114,16 @@ impl Places {
         let Some(chunk) = self.chunks.get_mut(number) else { return };
         let follows = ends_here || next_starts || end >= self.end;
         let new = [Entry { first, leaf }, Entry { first: end, leaf: after }];
-        let new = if follows { new.get(..1) } else { new.get(..) };
-        chunk.splice(from..to, new.into_iter().flatten().copied());
+        let new = if follows { new.get(..1) } else { new.get(..) }.unwrap_or_default();
+        // Mostly as many come as go: nothing moves then.
+        let same = new.len().min(to - from);
+        for (held, new) in chunk.iter_mut().skip(from).zip(new).take(same) {
+            *held = *new;
+        }
+        for (place, new) in (from..).zip(new).skip(same) {
+            chunk.insert(place, *new);
+        }
+        chunk.drain(from + same..to.max(from + same));
         if chunk.len() > CHUNK {
             let half = chunk.split_off(CHUNK / 2);
             if let Some(entry) = half.first() {

@@ -91,8 +91,13 @@ impl Run {
             && (self.extent ^ next.extent) & 1 == 0
     }
 
+    /// This run with `len` more elements that continue it.
+    pub(crate) const fn longer(self, len: u32) -> Self {
+        Self { extent: self.extent + (len << 1), ..self }
+    }
+
     /// This run and `next`, which continues it.
     pub(crate) const fn joined(self, next: Self) -> Self {
-        Self { extent: self.extent + (next.len() << 1), ..self }
+        self.longer(next.len())
     }
 }

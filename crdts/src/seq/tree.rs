@@ -5,6 +5,7 @@
 //! where an element belongs, and knows no dots.
 #![allow(clippy::indexing_slicing, reason = "numbers of leaves, nodes and slots are made here")]
 
+mod edit;
 mod growth;
 
 use crate::seq::places::Places;
@@ -32,8 +33,7 @@ pub(crate) struct Tree {
     visible: u32,
     places: Places,
     hot: Hot,
-    /// Where the latest edit was: only a guess, to be tried first.
-    tip: (u32, usize),
+    tip: Tip,
 }
 
 #[derive(Clone)]
@@ -67,6 +67,15 @@ impl Hot {
     const NOWHERE: Self = Self { leaf: NONE, start: 0, delta: 0 };
 }
 
+/// The run of the latest edit and how many visible elements stand before it: the
+/// next edit mostly concerns it too.
+#[derive(Clone, Copy)]
+struct Tip {
+    leaf: u32,
+    run: usize,
+    start: u32,
+}
+
 impl Leaf {
     const fn new(parent: u32, previous: u32, next: u32) -> Self {
         let nothing = Run::new(0, 0, NONE, NONE);
@@ -95,7 +104,14 @@ impl Node {
         Self { children: [NONE; FANOUT], visible: [0; FANOUT], len: 0, parent: NONE };
 
     fn slot_of(&self, child: u32) -> usize {
-        self.children[..self.len].iter().position(|held| *held == child).unwrap_or(0)
+        // No child is there twice, and there is none in the slots that are free: so
+        // this needs no branches, and finds all of them at once.
+        let slots = self.children.iter().zip(0_u32..);
+        slots.map(|(held, slot)| if *held == child { slot } else { 0 }).sum::<u32>() as usize
+    }
+
+    fn visible_before(&self, slot: usize) -> u32 {
+        self.visible[..slot].iter().sum()
     }
 
     fn insert(&mut self, slot: usize, child: u32, visible: u32) {
@@ -117,7 +133,7 @@ impl Default for Tree {
             visible: 0,
             places: Places::default(),
             hot: Hot::NOWHERE,
-            tip: (0, 0),
+            tip: Tip { leaf: 0, run: 0, start: 0 },
         }
     }
 }
@@ -163,6 +179,9 @@ impl Tree {
     /// The place right after the `index` first visible elements, of which there
     /// must be as many. O(log n), near the latest edit O(1).
     pub(crate) fn after_visible(&self, index: u32) -> Spot {
+        if let Some(spot) = self.within_tip(index) {
+            return spot;
+        }
         if index == 0 {
             return self.start();
         }
@@ -186,6 +205,25 @@ impl Tree {
         self.within(leaf, left).unwrap_or_else(|| self.start())
     }
 
+    #[inline]
+    fn within_tip(&self, index: u32) -> Option<Spot> {
+        let Tip { leaf, run, start } = self.tip;
+        let offset = index.checked_sub(start).filter(|offset| *offset > 0)?;
+        let visible = self.leaves.get(leaf as usize)?.runs().get(run)?.visible();
+        (offset <= visible).then_some(Spot { leaf, run, offset })
+    }
+
+    /// The `index`-th visible element, if it and the `count - 1` after it are in
+    /// the run of the latest edit.
+    #[inline]
+    pub(crate) fn living_in_tip(&self, index: u32, count: u32) -> Option<u32> {
+        let Tip { leaf, run, start } = self.tip;
+        let offset = index.checked_sub(start)?;
+        let run = self.leaves.get(leaf as usize)?.runs().get(run)?;
+        let left = run.visible().checked_sub(offset)?;
+        (count <= left).then_some(run.first() + offset)
+    }
+
     /// The place right after the `left` first visible elements of a leaf, if it
     /// has as many; `left` is at least 1.
     fn within(&self, leaf: u32, mut left: u32) -> Option<Spot> {
@@ -196,6 +234,12 @@ impl Tree {
             left -= run.visible();
         }
         None
+    }
+
+    /// The right origin of the element before a place that is not at the start of
+    /// its run.
+    pub(crate) fn right_before(&self, spot: Spot) -> u32 {
+        self.leaves[spot.leaf as usize].runs[spot.run].right()
     }
 
     /// The run around a place that is not at its start.
@@ -210,12 +254,18 @@ impl Tree {
     }
 
     /// The place before an element, which must have one. O(1).
+    #[inline]
     pub(crate) fn before(&self, element: u32) -> Spot {
-        let (leaf, run) = self.tip;
-        let guess = self.leaves[leaf as usize].runs().get(run);
-        if let Some(run) = guess.filter(|run| run.contains(element)) {
-            return Spot { leaf, run: self.tip.1, offset: element - run.first() };
+        let Tip { leaf, run: number, .. } = self.tip;
+        if let Some(run) = self.leaves[leaf as usize].runs().get(number)
+            && run.contains(element)
+        {
+            return Spot { leaf, run: number, offset: element - run.first() };
         }
+        self.search_before(element)
+    }
+
+    fn search_before(&self, element: u32) -> Spot {
         let leaf = self.places.get(element);
         let runs = self.leaves[leaf as usize].runs();
         let run = runs.iter().position(|run| run.contains(element)).unwrap_or(0);
@@ -310,221 +360,9 @@ impl Tree {
         let mut before = 0;
         while parent != NONE {
             let node = &self.nodes[parent as usize];
-            before += node.visible[..node.slot_of(child)].iter().sum::<u32>();
+            before += node.visible_before(node.slot_of(child));
             (child, parent) = (parent, node.parent);
         }
         before
-    }
-
-    /// Puts a run of new elements at a place.
-    pub(crate) fn insert(&mut self, spot: Spot, run: Run) {
-        self.heat(spot.leaf);
-        let leaf = &mut self.leaves[spot.leaf as usize];
-        let held = leaf.runs[spot.run];
-        if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
-            leaf.runs[spot.run] = held.joined(run);
-            self.tip = (spot.leaf, spot.run);
-            self.places.set(run.first(), run.end(), spot.leaf);
-            self.count(run.visible(), 0);
-        } else {
-            self.splice(spot, 0, Some(run));
-        }
-    }
-
-    /// Puts a run of new elements after everything.
-    pub(crate) fn append(&mut self, run: Run) {
-        let leaf = self.last_leaf();
-        let len = self.leaves[leaf as usize].len;
-        let spot = match len.checked_sub(1) {
-            Some(run) => Spot { leaf, run, offset: self.leaves[leaf as usize].runs[run].len() },
-            None => Spot { leaf, run: 0, offset: 0 },
-        };
-        self.insert(spot, run);
-    }
-
-    fn last_leaf(&self) -> u32 {
-        let mut last = self.root;
-        for _ in 0..self.height {
-            let node = &self.nodes[last as usize];
-            last = node.children[node.len - 1];
-        }
-        last
-    }
-
-    /// Marks elements with consecutive handles dead or alive, and tells which
-    /// stretches of them were not before they change, with their places.
-    pub(crate) fn mark(
-        &mut self,
-        first: u32,
-        len: u32,
-        dead: bool,
-        mut changes: impl FnMut(&Self, Spot, u32, u32),
-    ) {
-        let end = first + len;
-        let mut element = first;
-        while element < end {
-            let spot = self.before(element);
-            let run = self.leaves[spot.leaf as usize].runs[spot.run];
-            let count = (run.len() - spot.offset).min(end - element);
-            if run.is_dead() != dead {
-                changes(self, spot, element, count);
-                self.heat(spot.leaf);
-                let marked = run.part(spot.offset, spot.offset + count).with_dead(dead);
-                if self.moves_over(spot, run, marked) {
-                    self.count(marked.visible(), run.visible().min(count));
-                } else {
-                    self.splice(spot, count, Some(marked));
-                }
-            }
-            element += count;
-        }
-    }
-
-    /// Gives marked elements from an end of their run to the run beside it, if
-    /// they continue that one and something is left of theirs.
-    fn moves_over(&mut self, spot: Spot, run: Run, marked: Run) -> bool {
-        let leaf = &mut self.leaves[spot.leaf as usize];
-        let end = spot.offset + marked.len();
-        if spot.offset > 0 && end == run.len() {
-            match leaf.runs().get(spot.run + 1).copied() {
-                Some(next) if marked.continues_with(next) => {
-                    leaf.runs[spot.run] = run.part(0, spot.offset);
-                    leaf.runs[spot.run + 1] = marked.joined(next);
-                }
-                _ => return false,
-            }
-        } else if spot.run > 0 && spot.offset == 0 && end < run.len() {
-            let previous = leaf.runs[spot.run - 1];
-            if !previous.continues_with(marked) {
-                return false;
-            }
-            leaf.runs[spot.run - 1] = previous.joined(marked);
-            leaf.runs[spot.run] = run.part(end, run.len());
-        } else {
-            return false;
-        }
-        self.tip = (spot.leaf, spot.run);
-        true
-    }
-
-    /// Takes the elements from `first` on out; their handles may be used again.
-    pub(crate) fn truncate(&mut self, first: u32) {
-        let end = self.places.end();
-        let mut element = first;
-        while element < end {
-            if !self.holds(element) {
-                element += 1;
-                continue;
-            }
-            let spot = self.before(element);
-            let run = self.leaves[spot.leaf as usize].runs[spot.run];
-            let count = (run.len() - spot.offset).min(end - element);
-            self.heat(spot.leaf);
-            self.splice(spot, count, None);
-            element += count;
-        }
-        self.places.truncate(first);
-    }
-
-    /// Replaces `removed` elements of one run, from a place on, by a run; joins
-    /// what fits together around it. The place must be in the hot leaf.
-    fn splice(&mut self, spot: Spot, removed: u32, middle: Option<Run>) {
-        let spot = self.make_room(spot);
-        let leaf = &mut self.leaves[spot.leaf as usize];
-        let mut pieces = Pieces::default();
-        let from = spot.run.saturating_sub(1);
-        let mut to = spot.run;
-        let mut gone = 0;
-        if from < spot.run {
-            pieces.push(leaf.runs[from]);
-        }
-        match leaf.runs().get(spot.run).copied() {
-            Some(run) => {
-                let after = spot.offset + removed;
-                gone = run.part(0, removed).visible();
-                pieces.push_part(run, 0, spot.offset);
-                pieces.extend(middle);
-                pieces.push_part(run, after, run.len());
-                to += 1;
-                if let Some(next) = leaf.runs().get(to).copied() {
-                    pieces.push(next);
-                    to += 1;
-                }
-            }
-            None => pieces.extend(middle),
-        }
-        leaf.runs.copy_within(to..leaf.len, from + pieces.len);
-        leaf.runs[from..from + pieces.len].copy_from_slice(&pieces.runs[..pieces.len]);
-        leaf.len = leaf.len + pieces.len - (to - from);
-        self.tip = (spot.leaf, spot.run + usize::from(spot.offset > 0));
-        // Elements that are only marked have been moved with their leaf already.
-        if let Some(run) = middle.filter(|_| removed == 0) {
-            self.places.set(run.first(), run.end(), spot.leaf);
-        }
-        self.heat(spot.leaf);
-        self.count(middle.map_or(0, Run::visible), gone);
-    }
-
-    /// Counts a change of the hot leaf.
-    const fn count(&mut self, more: u32, fewer: u32) {
-        let delta = more.wrapping_sub(fewer);
-        self.visible = self.visible.wrapping_add(delta);
-        self.hot.delta = self.hot.delta.wrapping_add(delta.cast_signed());
-    }
-
-    /// Makes a leaf the hot one.
-    fn heat(&mut self, leaf: u32) {
-        if self.hot.leaf != leaf {
-            self.cool();
-            self.hot = Hot { leaf, start: self.counted_before(leaf), delta: 0 };
-        }
-    }
-
-    /// Brings the nodes above the hot leaf up to date.
-    fn cool(&mut self) {
-        let Hot { leaf, delta, .. } = std::mem::replace(&mut self.hot, Hot::NOWHERE);
-        if leaf == NONE || delta == 0 {
-            return;
-        }
-        let mut child = leaf;
-        let mut parent = self.leaves[leaf as usize].parent;
-        while parent != NONE {
-            let node = &mut self.nodes[parent as usize];
-            let slot = node.slot_of(child);
-            node.visible[slot] = node.visible[slot].wrapping_add(delta.cast_unsigned());
-            (child, parent) = (parent, node.parent);
-        }
-    }
-}
-
-/// Up to five neighbouring runs, joined where they fit together.
-#[derive(Default)]
-struct Pieces {
-    runs: [Run; 5],
-    len: usize,
-}
-
-impl Pieces {
-    fn push(&mut self, run: Run) {
-        if let Some(last) = self.len.checked_sub(1)
-            && self.runs[last].continues_with(run)
-        {
-            self.runs[last] = self.runs[last].joined(run);
-            return;
-        }
-        self.runs[self.len] = run;
-        self.len += 1;
-    }
-
-    fn push_part(&mut self, run: Run, from: u32, to: u32) {
-        if from < to {
-            self.push(run.part(from, to));
-        }
-    }
-
-    fn extend(&mut self, run: Option<Run>) {
-        if let Some(run) = run {
-            self.push(run);
-        }
     }
 }

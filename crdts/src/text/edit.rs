@@ -1,10 +1,10 @@
 //! Editing a text: from positions to ops.
 
-use super::Text;
 use super::op::{LeftOrigin, RightOrigin, Stretch, Target, TextOp, Typed};
+use super::{History, Text};
 use crate::seq::{NONE, Origins};
 use repliq_core::{Author, Dot, EditError};
-use std::ops::RangeBounds;
+use std::ops::{Range, RangeBounds};
 
 /// The edits of a [`Text`], wherever ops can be authored: in a transaction, or on
 /// a [`Standalone`](repliq_core::Standalone). Positions count Unicode scalars.
@@ -16,8 +16,13 @@ pub trait TextMut: Author<Text> {
     /// [`EditError::OutOfRange`] past the end, [`EditError::Refused`] if a limit
     /// is reached.
     fn insert(&mut self, index: usize, text: &str) -> Result<(), EditError> {
-        let next = self.next();
-        match self.current().insertion(index, text, next)? {
+        let (current, next) = self.current_and_next();
+        let history = current.history()?;
+        if history.goes_on(index, text, next) {
+            let (left, right) = (LeftOrigin::Back(1), RightOrigin::Inherited);
+            return Ok(self.author(TextOp::Insert { left, right, text: Typed::from(text) })?);
+        }
+        match history.insertion(index, text, next)? {
             Some(op) => Ok(self.author(op)?),
             None => Ok(()),
         }
@@ -32,8 +37,9 @@ pub trait TextMut: Author<Text> {
     where
         Self: Sized,
     {
-        let next = self.next();
-        match self.current().deletion(range, next)? {
+        let (current, next) = self.current_and_next();
+        let range = current.range(range);
+        match current.history()?.deletion(range, next)? {
             Some(op) => Ok(self.author(op)?),
             None => Ok(()),
         }
@@ -59,14 +65,22 @@ pub trait TextMut: Author<Text> {
 
 impl<A: Author<Text> + ?Sized> TextMut for A {}
 
-impl Text {
+impl History {
+    /// Whether text is inserted where the latest insertion ended, by the same
+    /// author and with nothing between: most insertions are.
+    #[inline]
+    fn goes_on(&self, index: usize, text: &str, next: Option<Dot>) -> bool {
+        let place = u32::try_from(index).unwrap_or(u32::MAX);
+        !text.is_empty() && next.is_some_and(|next| self.seq.goes_on(place, next))
+    }
+
     fn insertion(
         &self,
         index: usize,
         text: &str,
         next: Option<Dot>,
     ) -> Result<Option<TextOp>, EditError> {
-        let len = self.len();
+        let len = self.seq.visible() as usize;
         let place = u32::try_from(index).ok().filter(|_| index <= len);
         let place = place.ok_or(EditError::OutOfRange { index, len })?;
         if text.is_empty() {
@@ -95,11 +109,11 @@ impl Text {
 
     fn deletion(
         &self,
-        range: impl RangeBounds<usize>,
+        range: Option<Range<usize>>,
         next: Option<Dot>,
     ) -> Result<Option<TextOp>, EditError> {
-        let len = self.len();
-        let range = self.range(range).ok_or(EditError::OutOfRange { index: len, len })?;
+        let len = self.seq.visible() as usize;
+        let range = range.ok_or(EditError::OutOfRange { index: len, len })?;
         let out_of_range = EditError::OutOfRange { index: range.end, len };
         if range.end > len {
             return Err(out_of_range);
@@ -111,8 +125,8 @@ impl Text {
             return Ok(None);
         }
         // Most deletions are of characters that were typed in one go.
-        if let Some(run) = self.seq.living_from(start).next().filter(|run| run.len() >= count) {
-            let (dot, len) = self.seq.stretch_at(run.first());
+        if let Some(first) = self.seq.living_run(start, count) {
+            let (dot, len) = self.seq.stretch_at(first);
             if len >= count {
                 return Ok(Some(delete_op(&[(dot, u64::from(count))], next)));
             }

@@ -1,7 +1,7 @@
 //! Merging two states: every element that one lacks is inserted as if its op
 //! came, and what one has deleted is deleted.
 
-use super::{Text, TextEvent, TextUndo};
+use super::{History, Text, TextEvent, TextUndo};
 use crate::seq::{Elements, NONE, Run, Seq};
 use repliq_core::{Dot, Effects};
 
@@ -18,9 +18,9 @@ struct Missing {
     here: u32,
 }
 
-impl Text {
+impl History {
     /// Takes over what `other` has. O(n log n) in the runs of `other`.
-    pub(super) fn take_over(&mut self, other: &Self, fx: &mut Effects<Self>) {
+    pub(super) fn take_over(&mut self, other: &Self, fx: &mut Effects<Text>) {
         let before = self.seq.elements();
         let mut missing = missing(&self.seq, &other.seq);
         if !missing.is_empty() {
@@ -50,16 +50,12 @@ impl Text {
     fn add(&mut self, piece: &mut Missing, other: &Self) -> bool {
         let Ok(added) = self.seq.add(piece.dot, piece.len) else { return false };
         piece.here = added.first;
-        if piece.dead {
-            self.scalars.skip(piece.len);
-        } else {
-            self.scalars.push(other.scalars.get(piece.there, piece.len), piece.len);
-        }
+        self.scalars.push(other.scalars.get(piece.there, piece.len), piece.len);
         true
     }
 
     /// Places every piece after the pieces its origins are in.
-    fn place(&mut self, missing: &[Missing], other: &Self, fx: &mut Effects<Self>) {
+    fn place(&mut self, missing: &[Missing], other: &Self, fx: &mut Effects<Text>) {
         let mut begun = vec![false; missing.len()];
         let mut waiting = Vec::new();
         for number in 0..missing.len() {
@@ -96,7 +92,7 @@ impl Text {
         }
     }
 
-    fn put(&mut self, piece: &Missing, left: u32, right: u32, fx: &mut Effects<Self>) {
+    fn put(&mut self, piece: &Missing, left: u32, right: u32, fx: &mut Effects<Text>) {
         // Only a damaged state has origins that cannot be: they count as the edges.
         let [left, right] =
             [left, right].map(|origin| if self.seq.is_placed(origin) { origin } else { NONE });

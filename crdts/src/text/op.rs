@@ -80,7 +80,7 @@ pub struct Typed(Form);
 #[derive(Clone, PartialEq, Eq)]
 enum Form {
     Scalar(char),
-    Text(Box<str>),
+    Text(Box<str>, u32),
 }
 
 impl TextOp {
@@ -142,7 +142,23 @@ impl Typed {
     pub fn count(&self) -> u32 {
         match &self.0 {
             Form::Scalar(_) => 1,
-            Form::Text(text) => u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
+            Form::Text(_, count) => *count,
+        }
+    }
+
+    /// How many bytes of UTF-8.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Scalar(scalar) => scalar.len_utf8(),
+            Form::Text(text, _) => text.len(),
+        }
+    }
+
+    /// The only scalar, if it is one.
+    pub(super) const fn scalar(&self) -> Option<char> {
+        match &self.0 {
+            Form::Scalar(scalar) => Some(*scalar),
+            Form::Text(..) => None,
         }
     }
 
@@ -150,7 +166,7 @@ impl Typed {
     pub fn with<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         match &self.0 {
             Form::Scalar(scalar) => read(scalar.encode_utf8(&mut [0; 4])),
-            Form::Text(text) => read(text),
+            Form::Text(text, _) => read(text),
         }
     }
 }
@@ -162,11 +178,18 @@ impl From<char> for Typed {
 }
 
 impl From<&str> for Typed {
+    #[inline]
     fn from(text: &str) -> Self {
+        if let [byte @ 0..=0x7f] = text.as_bytes() {
+            return Self(Form::Scalar(char::from(*byte)));
+        }
         let mut scalars = text.chars();
-        match (scalars.next(), scalars.next()) {
-            (Some(scalar), None) => Self(Form::Scalar(scalar)),
-            _ => Self(Form::Text(text.into())),
+        match (scalars.next(), scalars.as_str()) {
+            (Some(scalar), "") => Self(Form::Scalar(scalar)),
+            _ => {
+                let count = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+                Self(Form::Text(text.into(), count))
+            }
         }
     }
 }

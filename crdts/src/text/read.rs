@@ -1,6 +1,7 @@
 //! Reading a text: by scalar, by byte, by UTF-16 unit, and by anchor.
 
-use super::Text;
+use super::saved::Asleep;
+use super::{History, Text};
 use repliq_core::Dot;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -30,30 +31,41 @@ pub enum Side {
 impl Text {
     /// How many Unicode scalars a reader sees. O(1).
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.seq.visible() as usize
+    pub fn len(&self) -> usize {
+        let len = match &self.asleep {
+            Some(asleep) => asleep.len(),
+            None => self.history().map_or(0, |history| history.seq.visible()),
+        };
+        len as usize
     }
 
     /// Whether a reader sees nothing. O(1).
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The text in pieces, in order. O(pieces), deleted ones included.
     pub fn chunks(&self) -> impl Iterator<Item = &str> {
-        self.seq
-            .runs()
-            .filter(|run| !run.is_dead())
-            .map(|run| self.scalars.get(run.first(), run.len()))
+        let asleep = self.asleep.as_deref().map(Asleep::text);
+        asleep.into_iter().chain(self.awake().into_iter().flat_map(History::chunks))
+    }
+
+    /// The history if it is the one to read from.
+    fn awake(&self) -> Option<&History> {
+        if self.asleep.is_some() { None } else { self.history().ok() }
     }
 
     /// The scalar at an index. O(log n).
     #[must_use]
     pub fn char_at(&self, index: usize) -> Option<char> {
-        let index = u32::try_from(index).ok().filter(|index| *index < self.seq.visible())?;
-        let run = self.seq.living_from(index).next()?;
-        self.scalars.get(run.first(), 1).chars().next()
+        if let Some(asleep) = &self.asleep {
+            return asleep.text().chars().nth(index);
+        }
+        let History { seq, scalars } = self.history().ok()?;
+        let index = u32::try_from(index).ok().filter(|index| *index < seq.visible())?;
+        let run = seq.living_from(index).next()?;
+        scalars.get(run.first(), 1).chars().next()
     }
 
     /// The text between two indexes, or `None` if they are out of range.
@@ -61,12 +73,16 @@ impl Text {
     #[must_use]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Option<String> {
         let range = self.range(range).filter(|range| range.end <= self.len())?;
+        if let Some(asleep) = &self.asleep {
+            return Some(asleep.text().chars().skip(range.start).take(range.len()).collect());
+        }
+        let History { seq, scalars } = self.history().ok()?;
         let mut slice = String::new();
         let mut left = u32::try_from(range.len()).ok()?;
         if left > 0 {
-            for run in self.seq.living_from(u32::try_from(range.start).ok()?) {
+            for run in seq.living_from(u32::try_from(range.start).ok()?) {
                 let count = left.min(run.len());
-                slice.push_str(self.scalars.get(run.first(), count));
+                slice.push_str(scalars.get(run.first(), count));
                 left -= count;
                 if left == 0 {
                     break;
@@ -132,16 +148,23 @@ impl Text {
         self.offset_of(index, char::len_utf16)
     }
 
+    fn is_ascii(&self) -> bool {
+        match &self.asleep {
+            Some(asleep) => asleep.text().len() == self.len(),
+            None => self.history().is_ok_and(|history| history.scalars.is_ascii()),
+        }
+    }
+
     fn scalars(&self) -> impl Iterator<Item = char> {
         self.chunks().flat_map(str::chars)
     }
 
     fn measure(&self, width: fn(char) -> usize) -> usize {
-        if self.scalars.is_ascii() { self.len() } else { self.scalars().map(width).sum() }
+        if self.is_ascii() { self.len() } else { self.scalars().map(width).sum() }
     }
 
     fn index_at(&self, offset: usize, width: fn(char) -> usize) -> Option<usize> {
-        if self.scalars.is_ascii() {
+        if self.is_ascii() {
             return (offset <= self.len()).then_some(offset);
         }
         let mut passed = 0;
@@ -158,7 +181,7 @@ impl Text {
         if index > self.len() {
             return None;
         }
-        if self.scalars.is_ascii() {
+        if self.is_ascii() {
             return Some(index);
         }
         Some(self.scalars().take(index).map(width).sum())
@@ -169,14 +192,15 @@ impl Text {
     /// before it. O(log n).
     #[must_use]
     pub fn anchor(&self, index: usize, side: Side) -> Option<Anchor> {
-        let index = u32::try_from(index).ok().filter(|index| *index <= self.seq.visible())?;
+        let History { seq, .. } = self.history().ok()?;
+        let index = u32::try_from(index).ok().filter(|index| *index <= seq.visible())?;
         let beside = match side {
-            Side::Before if index < self.seq.visible() => Some(index),
+            Side::Before if index < seq.visible() => Some(index),
             Side::Before => None,
             Side::After => index.checked_sub(1),
         };
-        let run = beside.and_then(|index| self.seq.living_from(index).next());
-        Some(Anchor { character: run.map(|run| self.seq.dot(run.first())), side })
+        let run = beside.and_then(|index| seq.living_from(index).next());
+        Some(Anchor { character: run.map(|run| seq.dot(run.first())), side })
     }
 
     /// The index where an anchor is now; of a deleted character, where it was.
@@ -189,9 +213,17 @@ impl Text {
                 Side::After => 0,
             });
         };
-        let element = self.seq.find(dot)?;
-        let after = anchor.side == Side::After && self.seq.is_living(element);
-        Some((self.seq.index(element) + u32::from(after)) as usize)
+        let History { seq, .. } = self.history().ok()?;
+        let element = seq.find(dot)?;
+        let after = anchor.side == Side::After && seq.is_living(element);
+        Some((seq.index(element) + u32::from(after)) as usize)
+    }
+}
+
+impl History {
+    fn chunks(&self) -> impl Iterator<Item = &str> {
+        let living = self.seq.runs().filter(|run| !run.is_dead());
+        living.map(|run| self.scalars.get(run.first(), run.len()))
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::edit::{add_stretch, delete_op};
 use super::op::{LeftOrigin, TextOp};
-use super::{Stretch, Text, TextMut};
+use super::{History, Stretch, Text, TextMut};
 use crate::seq::NONE;
 use repliq_core::{CrdtError, Dot, EditError, Stamp, Tx};
 
@@ -33,6 +33,7 @@ pub(super) fn reauthor(
 
 /// Where text goes that was inserted after `left`.
 fn index_after(left: LeftOrigin, at: Stamp, before: &Text, now: &Text) -> Result<usize, CrdtError> {
+    let (before, now) = (before.history()?, now.history()?);
     let element = before.left_element(left, at)?;
     if element == NONE {
         return Ok(0);
@@ -51,11 +52,12 @@ fn delete_again(
     tx: &mut Tx<'_, Text>,
 ) -> Result<(), CrdtError> {
     let mut dots: Vec<(Dot, u64)> = Vec::new();
-    let mut counterparts = Counterparts::new(before, tx);
+    let (before, now) = (before.history()?, tx.history()?);
+    let mut counterparts = Counterparts::new(before, now);
     for found in before.found(stretches, at)? {
         for element in found.first..found.first + found.len {
             if let Some(counterpart) = counterparts.of(element) {
-                add_stretch(&mut dots, tx.seq.dot(counterpart), 1);
+                add_stretch(&mut dots, now.seq.dot(counterpart), 1);
             }
         }
     }
@@ -68,12 +70,12 @@ fn delete_again(
 
 /// Finds the characters of one text in another one.
 struct Counterparts<'a> {
-    before: &'a Text,
-    now: &'a Text,
+    before: &'a History,
+    now: &'a History,
 }
 
 impl<'a> Counterparts<'a> {
-    const fn new(before: &'a Text, now: &'a Text) -> Self {
+    const fn new(before: &'a History, now: &'a History) -> Self {
         Self { before, now }
     }
 
@@ -130,11 +132,8 @@ impl<'a> Counterparts<'a> {
     }
 }
 
-impl Text {
+impl History {
     fn scalar(&self, element: u32) -> Option<char> {
-        if !self.scalars.has(element) {
-            return None;
-        }
         self.scalars.get(element, 1).chars().next()
     }
 }

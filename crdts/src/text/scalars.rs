@@ -7,8 +7,7 @@
 /// How many scalars lie between two marked byte offsets.
 const STRIDE: u32 = 64;
 
-/// The scalars of the elements `0..len`, as UTF-8. The elements of dead runs that
-/// were loaded have none.
+/// The scalars of all elements, as UTF-8.
 ///
 /// Invariant: `marks` is empty while the text is ASCII, and else holds the byte
 /// offset of every [`STRIDE`]-th scalar.
@@ -17,18 +16,14 @@ pub(super) struct Scalars {
     text: String,
     scalars: u32,
     marks: Vec<u32>,
-    gaps: Vec<Gap>,
-    len: u32,
-}
-
-/// From `first` on, `missing` elements before have no scalar.
-#[derive(Clone, Copy)]
-struct Gap {
-    first: u32,
-    missing: u32,
 }
 
 impl Scalars {
+    /// None yet, with room for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), ..Self::default() }
+    }
+
     /// Adds `count` elements, which `text` are the scalars of.
     pub(super) fn push(&mut self, text: &str, count: u32) {
         if !self.marks.is_empty() || count as usize != text.len() {
@@ -36,19 +31,16 @@ impl Scalars {
         }
         self.text.push_str(text);
         self.scalars += count;
-        self.len += count;
     }
 
-    /// Adds elements without a scalar.
-    pub(super) fn skip(&mut self, count: u32) {
-        self.len += count;
-        let missing = self.len - self.scalars;
-        match self.gaps.last_mut() {
-            Some(gap) if gap.first == self.len - count => {
-                gap.first = self.len;
-                gap.missing = missing;
-            }
-            _ => self.gaps.push(Gap { first: self.len, missing }),
+    /// Adds an element.
+    #[inline]
+    pub(super) fn push_scalar(&mut self, scalar: char) {
+        if self.marks.is_empty() && scalar.is_ascii() {
+            self.text.push(scalar);
+            self.scalars += 1;
+        } else {
+            self.push(scalar.encode_utf8(&mut [0; 4]), 1);
         }
     }
 
@@ -62,65 +54,22 @@ impl Scalars {
         self.text.len() == self.scalars as usize
     }
 
-    /// The text of elements with consecutive handles, which must have scalars. O(1).
+    /// The text of elements with consecutive handles. O(1).
     pub(super) fn get(&self, first: u32, len: u32) -> &str {
-        let start = self.scalar(first);
-        let from = self.offset(start);
-        let to = self.offset(start + len);
+        let from = self.offset(first);
+        let to = self.offset(first + len);
         self.text.get(from..to).unwrap_or_default()
-    }
-
-    /// Whether this element has a scalar: those of loaded dead runs have none.
-    pub(super) fn has(&self, element: u32) -> bool {
-        match self.gaps.get(self.gaps.partition_point(|gap| gap.first <= element)) {
-            Some(next) => {
-                let before = self.gap_before(element).missing;
-                element < next.first - (next.missing - before)
-            }
-            None => element < self.len,
-        }
     }
 
     /// Forgets the elements from `first` on.
     pub(super) fn truncate(&mut self, first: u32) {
-        while let Some(gap) = self.gaps.last().copied().filter(|gap| gap.first > first) {
-            self.gaps.pop();
-            let before = self.gaps.last().map_or(0, |gap| gap.missing);
-            let start = gap.first - (gap.missing - before);
-            if first > start {
-                // The cut goes through a gap.
-                self.cut(start - before);
-                self.len = start;
-                self.skip(first - start);
-                return;
-            }
-        }
-        self.cut(self.scalar(first));
-        self.len = first;
-    }
-
-    fn cut(&mut self, scalars: u32) {
-        self.text.truncate(self.offset(scalars));
-        self.scalars = scalars;
+        self.text.truncate(self.offset(first));
+        self.scalars = first.min(self.scalars);
         if self.is_ascii() {
             self.marks.clear();
         } else {
-            self.marks.truncate(scalars.div_ceil(STRIDE) as usize);
+            self.marks.truncate(self.scalars.div_ceil(STRIDE) as usize);
         }
-    }
-
-    fn gap_before(&self, element: u32) -> Gap {
-        let place = match self.gaps.last() {
-            Some(last) if last.first <= element => self.gaps.len(),
-            _ => self.gaps.partition_point(|gap| gap.first <= element),
-        };
-        let gap = place.checked_sub(1).and_then(|place| self.gaps.get(place));
-        gap.copied().unwrap_or(Gap { first: 0, missing: 0 })
-    }
-
-    /// The number of the scalar of an element.
-    fn scalar(&self, element: u32) -> u32 {
-        element - self.gap_before(element).missing
     }
 
     /// The byte offset of a scalar.
@@ -144,6 +93,12 @@ impl Scalars {
             self.marks.extend((0..self.scalars).step_by(STRIDE as usize));
         }
         let end = self.text.len();
+        if added.is_ascii() {
+            let next = self.scalars.next_multiple_of(STRIDE) - self.scalars;
+            let marks = (next as usize..added.len()).step_by(STRIDE as usize);
+            self.marks.extend(marks.filter_map(|offset| u32::try_from(end + offset).ok()));
+            return;
+        }
         for (scalar, (offset, _)) in (self.scalars..).zip(added.char_indices()) {
             if scalar % STRIDE == 0 {
                 // 2^31 scalars of four bytes do not fit: see `Text::LIMIT`.
@@ -165,9 +120,8 @@ mod tests {
             steps in prop::collection::vec((0_u8..8, "[a-zé本😀]{1,90}", 0_usize..200), 1..40)
         ) {
             let mut scalars = Scalars::default();
-            let mut model: Vec<Option<char>> = Vec::new();
+            let mut model: Vec<char> = Vec::new();
             for (kind, text, cut) in steps {
-                let count = text.chars().count();
                 match kind {
                     0 => {
                         let cut = model.len().saturating_sub(cut);
@@ -175,30 +129,27 @@ mod tests {
                         scalars.truncate(cut as u32);
                     }
                     1 => {
-                        model.resize(model.len() + count, None);
-                        scalars.skip(count as u32);
+                        for scalar in text.chars() {
+                            model.push(scalar);
+                            scalars.push_scalar(scalar);
+                        }
                     }
                     2 => {
-                        let text = "x".repeat(count);
-                        model.extend(text.chars().map(Some));
-                        scalars.push(&text, count as u32);
+                        let text = "x".repeat(text.chars().count());
+                        model.extend(text.chars());
+                        scalars.push(&text, text.len() as u32);
                     }
                     _ => {
-                        model.extend(text.chars().map(Some));
-                        scalars.push(&text, count as u32);
+                        model.extend(text.chars());
+                        scalars.push(&text, text.chars().count() as u32);
                     }
                 }
                 for (element, held) in (0..).zip(&model) {
-                    prop_assert_eq!(scalars.has(element), held.is_some());
-                    if let Some(held) = held {
-                        prop_assert_eq!(scalars.get(element, 1), held.to_string());
-                    }
+                    prop_assert_eq!(scalars.get(element, 1), held.to_string());
                 }
-                prop_assert!(!scalars.has(model.len() as u32));
-                let whole: String = model.iter().rev().map_while(|held| *held).collect();
-                let whole: String = whole.chars().rev().collect();
-                let len = whole.chars().count() as u32;
-                prop_assert_eq!(scalars.get(model.len() as u32 - len, len), whole);
+                prop_assert_eq!(scalars.bytes(), model.iter().map(|held| held.len_utf8()).sum());
+                let whole: String = model.iter().collect();
+                prop_assert_eq!(scalars.get(0, model.len() as u32), whole);
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::editing::text_of;
 use proptest::prelude::*;
-use repliq_core::{Crdt, CrdtError, Dot, Effects, Hlc, ReplicaId, Stamp, decode, encode};
+use repliq_core::{
+    Crdt, CrdtError, Dot, Effects, Hlc, Loaded, ReplicaId, Saved, Stamp, Version, decode, encode,
+};
 use repliq_crdts::text::{LeftOrigin, RightOrigin, Stretch, Target, Typed};
 use repliq_crdts::{Text, TextMut, TextOp};
 
@@ -83,21 +85,155 @@ fn origins_that_were_never_neighbours_do_not_split_replicas() {
     }
 }
 
+/// A state as somebody may forge it. The columns are heads, lengths, gaps, left
+/// and right origins, and what is living and dead by turns.
+#[derive(Clone)]
+struct Forged {
+    text: Vec<u8>,
+    replicas: Vec<u8>,
+    columns: [Vec<u8>; 6],
+    deleted: Vec<u8>,
+}
+
+impl Forged {
+    /// What is honest: "ab" of one replica, of which "b" was deleted, and an "x"
+    /// of another between them.
+    fn honest() -> Self {
+        let heads = vec![NEXT | NO_GAP, NEXT | NO_GAP | BACK | FOLLOWING];
+        Self {
+            text: b"ax".to_vec(),
+            replicas: vec![1, 2],
+            columns: [heads, vec![1, 0], vec![], vec![1], vec![], vec![1, 1, 1]],
+            deleted: b"b".to_vec(),
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let plain = |bytes: &[u8]| {
+            let mut out = vec![u8::try_from(bytes.len() + 1).unwrap(), 0];
+            out.extend(bytes);
+            out
+        };
+        let mut columns: Vec<u8> = self.columns[..5].iter().map(|part| part.len() as u8).collect();
+        columns.extend(self.columns.concat());
+        let replicas: Vec<_> =
+            self.replicas.iter().map(|id| ReplicaId::from_bytes([*id; 16])).collect();
+        [plain(&self.text), encode(&replicas), plain(&columns), plain(&self.deleted)].concat()
+    }
+
+    fn is_refused(&self) -> bool {
+        let state = self.bytes();
+        let refused = decode::<Text>(&state).is_err();
+        // From where it was saved it may be let in, but is never edited nor merged.
+        let saved = [encode(Text::KIND), encode(&(Version::new(), Hlc(0))), state.clone()].concat();
+        if let Ok(mut text) = <Text as Loaded>::from_bytes(&saved) {
+            let before = text.to_string();
+            assert_eq!(before.as_bytes(), self.text);
+            assert_eq!(
+                (text.len(), text.char_at(1)),
+                (before.chars().count(), before.chars().nth(1))
+            );
+            let op = insert(LeftOrigin::Start, RightOrigin::End, "!");
+            let edited = text.apply(op, stamp(9, 0), &mut Effects::silent());
+            assert_eq!(edited.is_err(), refused);
+            if refused {
+                text.join(
+                    &Version::new(),
+                    (*text_of(3)).clone(),
+                    &Version::new(),
+                    &mut Effects::silent(),
+                );
+                assert_eq!((text.to_string(), encode(&text)), (before, state));
+                assert_eq!(text.anchor(0, repliq_crdts::Side::Before), None);
+                let mut other = text_of(3);
+                other.insert(0, "o").unwrap();
+                other.merge(repliq_core::Standalone::resume(
+                    Saved { state: text, ..Saved::default() },
+                    ReplicaId::from_bytes([9; 16]),
+                ));
+                assert_eq!(other.to_string(), "o");
+            }
+        }
+        refused
+    }
+}
+
+const NEXT: u8 = 1 << 6;
+const NO_GAP: u8 = 1 << 5;
+const BACK: u8 = 1;
+const FORWARD: u8 = 2;
+const INHERITED: u8 = 1 << 2;
+const FOLLOWING: u8 = 2 << 2;
+const RIGHT_BACK: u8 = 3 << 2;
+const RIGHT_FORWARD: u8 = 4 << 2;
+
 #[test]
-fn a_small_state_that_claims_billions_of_characters_takes_little_memory() {
-    let mut pieces = vec![1, 0, 0];
-    pieces.extend([0xfe, 0xff, 0xff, 0xff, 0x07]); // 2^31 - 1 dead characters
-    let replicas = vec![ReplicaId::from_bytes([1; 16])];
-    let mut bytes = encode(&("", replicas));
-    bytes.push(pieces.len() as u8);
-    bytes.extend(&pieces);
-    let mut text: Text = decode(&bytes).unwrap();
-    assert!(text.is_empty());
-    let op = insert(LeftOrigin::Start, RightOrigin::End, "x");
-    let full = text.apply(op, stamp(2, 0), &mut Effects::silent());
-    assert!(matches!(full, Err(CrdtError::Limit(_))));
-    let last = bytes.len() - 1;
-    bytes[last] = 0x0f;
+fn a_forged_state_is_a_typed_error() {
+    let honest = Forged::honest();
+    assert!(!honest.is_refused());
+    let with = |forge: fn(&mut Forged)| {
+        let mut forged = Forged::honest();
+        forge(&mut forged);
+        forged.is_refused()
+    };
+    let heads = |head: u8, lefts: &[u8], rights: &[u8]| {
+        let mut forged = Forged::honest();
+        forged.columns[0][1] = NEXT | NO_GAP | head;
+        forged.columns[3] = lefts.to_vec();
+        forged.columns[4] = rights.to_vec();
+        forged.is_refused()
+    };
+    assert!(with(|state| state.text.push(b'y')), "text that nobody wrote");
+    assert!(with(|state| state.text.truncate(1)), "text that is missing");
+    assert!(with(|state| state.text[1] = 0xff), "text that is not UTF-8");
+    assert!(with(|state| state.deleted.push(b'y')), "deleted text that nobody wrote");
+    assert!(with(|state| state.deleted.clear()), "deleted text that is missing");
+    assert!(with(|state| state.deleted[0] = 0xff), "deleted text that is not UTF-8");
+    assert!(with(|state| state.replicas = vec![2, 1]), "replicas out of order");
+    assert!(with(|state| state.replicas = vec![1, 1]), "a replica twice");
+    assert!(with(|state| state.replicas = vec![1, 2, 3]), "a replica that wrote nothing");
+    assert!(with(|state| state.replicas = vec![1]), "a replica that is missing");
+    assert!(with(|state| state.columns[0][0] = NO_GAP), "no first replica");
+    assert!(with(|state| state.columns[1][0] = 0x80), "a length that is cut off");
+    assert!(with(|state| state.columns[1].push(0)), "a length of nothing");
+    assert!(with(|state| state.columns[2].push(0)), "a gap of nothing");
+    assert!(with(|state| state.columns[3].push(0)), "an origin of nothing");
+    assert!(with(|state| state.columns[5] = vec![1, 3]), "more dead than there are");
+    assert!(with(|state| state.columns[5] = vec![1, 0xff, 0xff, 0xff, 0xff, 0xff, 1]));
+    assert!(heads(3, &[], &[]), "an unknown left origin");
+    assert!(heads(5 << 2, &[], &[]), "an unknown right origin");
+    assert!(heads(INHERITED, &[], &[]), "what nothing inherits");
+    assert!(heads(FOLLOWING, &[], &[]), "what follows nothing");
+    assert!(heads(BACK, &[2], &[]), "a left origin before all");
+    assert!(heads(FORWARD, &[0], &[]), "a left origin after all");
+    assert!(heads(RIGHT_BACK, &[], &[2]), "a right origin before all");
+    assert!(heads(RIGHT_FORWARD, &[], &[0]), "a right origin after all");
+    assert!(heads(BACK | FOLLOWING, &[0], &[]), "itself as the right origin");
+    assert!(heads(BACK | RIGHT_BACK, &[0], &[1]), "a right origin before the left one");
+    assert!(heads(BACK | RIGHT_BACK, &[0], &[0]), "one origin on both sides");
+    assert!(!heads(RIGHT_BACK, &[], &[1]), "a place before all");
+}
+
+#[test]
+fn origins_that_go_round_in_a_circle_are_a_typed_error() {
+    let mut forged = Forged::honest();
+    forged.columns[0] = vec![NEXT | NO_GAP | FORWARD, NEXT | NO_GAP | BACK];
+    forged.columns[3] = vec![0, 0];
+    assert!(forged.is_refused());
+}
+
+#[test]
+fn a_small_state_that_claims_billions_of_characters_is_refused_in_little_memory() {
+    let mut forged = Forged::honest();
+    forged.replicas = vec![1];
+    let len = vec![0xfe, 0xff, 0xff, 0xff, 0x07]; // 2^31 - 1 characters
+    let dead = vec![0, 0xff, 0xff, 0xff, 0xff, 0x07];
+    forged.columns = [vec![NEXT | NO_GAP], len, vec![], vec![], vec![], dead];
+    forged.text.clear();
+    assert!(forged.is_refused());
+    // And one that claims to be packed.
+    let mut bytes = encode(&[1_u8, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0].as_slice());
+    bytes.extend(encode(&Vec::<ReplicaId>::new()));
     assert!(decode::<Text>(&bytes).is_err());
 }
 

@@ -1,7 +1,7 @@
 //! Editing by positions, against a plain list of scalars.
 
 use proptest::prelude::*;
-use repliq_core::{Author, CrdtError, EditError, ReplicaId, Standalone};
+use repliq_core::{Author, CrdtError, EditError, Loaded, ReplicaId, Saved, Standalone, Stored};
 use repliq_crdts::{Side, Text, TextMut, TextOp};
 
 /// Takes down the op of an edit instead of applying it.
@@ -89,6 +89,55 @@ proptest! {
         let read: Text = repliq_core::decode(&saved).unwrap();
         check(&read, &model);
         prop_assert_eq!(repliq_core::encode(&read), saved);
+        // From where it was saved it reads the same, before and after its history is asked for.
+        let read: Text = Loaded::from_bytes(&text.to_bytes().unwrap()).unwrap();
+        for _ in 0..2 {
+            check(&read, &model);
+            for index in [0, last, model.len() / 2, model.len()] {
+                prop_assert_eq!(read.char_at(index), text.char_at(index));
+                prop_assert_eq!(read.slice(index.min(last)..last), text.slice(index.min(last)..last));
+                prop_assert_eq!(read.index_to_utf8(index), text.index_to_utf8(index));
+                prop_assert_eq!(read.index_to_utf16(index), text.index_to_utf16(index));
+            }
+            prop_assert_eq!(&read, &*text);
+        }
+        let mut other = text_of(2);
+        other.merge(Standalone::resume(Saved { state: read, ..Saved::default() }, text.replica()));
+        check(&other, &model);
+    }
+
+    /// What is kept at hand of the latest edits must never show.
+    #[test]
+    fn an_edit_does_what_it_does_to_the_same_text_loaded_a_moment_ago(
+        steps in prop::collection::vec((0_usize..2, 0_u8..12, 0_usize..40, 1_usize..4), 1..80),
+    ) {
+        let mut texts = [text_of(1), text_of(2)];
+        let mut cursors = [0, 0];
+        for (who, kind, place, len) in steps {
+            let other = texts[1 - who].clone();
+            let text = &mut texts[who];
+            let saved = Saved {
+                version: text.version().clone(),
+                last: text.last(),
+                state: repliq_core::decode(&repliq_core::encode(&**text)).unwrap(),
+            };
+            let mut loaded: Standalone<Text> = Standalone::resume(saved, text.replica());
+            for text in [&mut *text, &mut loaded] {
+                let count = text.len();
+                let cursor = if kind % 2 == 0 { cursors[who].min(count) } else { place % (count + 1) };
+                match kind {
+                    0..=5 => text.insert(cursor, &"abc"[..len]).unwrap(),
+                    6..=8 => text.delete(cursor..(cursor + len).min(count)).unwrap(),
+                    9 => text.delete(cursor.saturating_sub(len)..cursor).unwrap(),
+                    _ => text.merge(other.clone()),
+                }
+            }
+            if kind < 6 {
+                cursors[who] = cursors[who].min(text.len()) + len;
+            }
+            prop_assert_eq!(text.to_string(), loaded.to_string());
+            prop_assert_eq!(&**text, &*loaded);
+        }
     }
 
     #[test]

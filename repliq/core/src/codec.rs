@@ -5,6 +5,7 @@ use crate::framing;
 use crate::nested::{Levels, Nested};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
 
 /// How deeply a decoded value may be nested: 64 levels. Decoding recurses once
 /// a level, and 240 KB of nested values overflow a thread's stack otherwise.
@@ -131,6 +132,32 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let (value, rest) = decode_within(bytes, 2 * MAX_NESTING)?;
     if rest.is_empty() { Ok(value) } else { Err(DecodeError::Trailing(rest.len())) }
+}
+
+thread_local! {
+    static AT_REST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// As [`decode_state`], for a state that its own reader has written: a type may
+/// put off what reading does not need (see [`decodes_at_rest`]).
+pub(crate) fn decode_state_at_rest<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            AT_REST.set(self.0);
+        }
+    }
+    let _before = Before(AT_REST.replace(true));
+    decode_state(bytes)
+}
+
+/// Whether what this thread is decoding is a value that was saved here: asked by a
+/// type in its `Deserialize`. What reading does not need may then be put off, and
+/// be checked when it is asked for: opening costs what is seen of it. What comes
+/// from a peer must be checked at once, before anything is built on it.
+#[must_use]
+pub fn decodes_at_rest() -> bool {
+    AT_REST.get()
 }
 
 /// Decodes a value from the start of `bytes` and returns it with what follows.

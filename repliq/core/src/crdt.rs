@@ -172,6 +172,7 @@ impl<C: Crdt> Effects<C> {
     }
 
     /// Reports a visible change.
+    #[inline]
     pub fn event(&mut self, event: impl FnOnce() -> C::Event) {
         if let Some(events) = &mut self.events {
             events.push(event());
@@ -180,8 +181,25 @@ impl<C: Crdt> Effects<C> {
 
     /// Reports what restores the state before the op. An op that changes the
     /// state in several steps reports one undo a step, in order.
+    #[inline]
     pub fn undo(&mut self, undo: impl FnOnce() -> C::Undo) {
         if let Some(undos) = &mut self.undos {
+            undos.push(undo());
+        }
+    }
+
+    /// As [`Effects::undo`], for a step that may be undone together with the one
+    /// before it, if that was kept last: `onto` says whether it could make the
+    /// undo of that step restore the state before it for this step as well.
+    #[inline]
+    pub fn undo_onto(
+        &mut self,
+        onto: impl FnOnce(&mut C::Undo) -> bool,
+        undo: impl FnOnce() -> C::Undo,
+    ) {
+        if let Some(undos) = &mut self.undos
+            && !undos.last_mut().is_some_and(onto)
+        {
             undos.push(undo());
         }
     }

@@ -31,7 +31,8 @@ pub use backend::{Batch, Durability, Pair, StorageBackend, StorageError, Storage
 pub use change::{Chain, Change, ChangeHeader, KeyId, MAX_CHANGE_BYTES, MAX_CHANGE_SLOTS};
 pub use clock::{Clock, Hlc, MAX_CLOCK_SKEW, Millis};
 pub use codec::{
-    DecodeError, MAX_NESTING, OpReader, decode, decode_state, encode, encode_into, try_encode_into,
+    DecodeError, MAX_NESTING, OpReader, decode, decode_state, decodes_at_rest, encode, encode_into,
+    try_encode_into,
 };
 pub use crdt::{Crdt, CrdtError, EditError, Effects};
 pub use endpoint::{DEFAULT_SPACE, Endpoint};

@@ -1,7 +1,7 @@
 //! A value at rest: what `Storage::put` writes and `Storage::get` reads.
 
-use crate::codec::{decode_prefix, try_encode_state_into};
-use crate::{Crdt, DecodeError, Hlc, Standalone, Version, decode_state, encode_into};
+use crate::codec::{decode_prefix, decode_state_at_rest, try_encode_state_into};
+use crate::{Crdt, DecodeError, Hlc, Standalone, Version, encode_into};
 
 /// A value with what it takes to go on editing it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl<C: Crdt> Loaded for Saved<C> {
             return Err(LoadError::WrongKind { found, expected: C::KIND });
         }
         let ((version, last), rest) = decode_prefix(rest)?;
-        Ok(Self { version, last, state: decode_state(rest)? })
+        Ok(Self { version, last, state: decode_state_at_rest(rest)? })
     }
 }
 

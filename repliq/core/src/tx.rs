@@ -22,11 +22,21 @@ pub trait Cursor<C: Crdt> {
     fn next(&self) -> Option<Dot> {
         None
     }
+
+    /// [`Cursor::state`] and [`Cursor::next`] by one call through a pointer: what
+    /// authors of most ops need.
+    fn state_and_next(&self) -> (&C, Option<Dot>) {
+        (self.state(), self.next())
+    }
 }
 
 impl<C: Crdt, T: Cursor<C> + ?Sized> Cursor<C> for &mut T {
     fn state(&self) -> &C {
         (**self).state()
+    }
+
+    fn state_and_next(&self) -> (&C, Option<Dot>) {
+        (**self).state_and_next()
     }
 
     fn push(&mut self, op: C::Op) -> Result<(), CrdtError> {
@@ -163,6 +173,11 @@ pub trait Author<C: Crdt> {
     fn next(&self) -> Option<Dot> {
         None
     }
+
+    /// [`Author::current`] and [`Author::next`] at once.
+    fn current_and_next(&self) -> (&C, Option<Dot>) {
+        (self.current(), self.next())
+    }
 }
 
 impl<C: Crdt> Author<C> for Tx<'_, C> {
@@ -176,6 +191,10 @@ impl<C: Crdt> Author<C> for Tx<'_, C> {
 
     fn next(&self) -> Option<Dot> {
         self.cursor.next()
+    }
+
+    fn current_and_next(&self) -> (&C, Option<Dot>) {
+        self.cursor.state_and_next()
     }
 }
 
@@ -245,6 +264,7 @@ impl<'a, C: Crdt, L: TransactionLog<C>> Transaction<'a, C, L> {
         }
     }
 
+    #[inline]
     fn try_push(&mut self, op: C::Op) -> Result<(), CrdtError> {
         let slots = C::slots(&op);
         let seq = match self.next.seq.checked_add(slots) {

@@ -60,7 +60,8 @@ impl Tree {
         }
         let node = &mut self.nodes[parent as usize];
         let slot = node.slot_of(old);
-        node.visible[slot] -= visible;
+        // While nothing is counted, this is nothing that anybody asks for.
+        node.visible[slot] = node.visible[slot].wrapping_sub(visible);
         node.insert(slot + 1, new, visible);
         self.set_parent(level, new, parent);
     }
@@ -77,7 +78,8 @@ impl Tree {
         for child in &node.children[..node.len] {
             self.set_parent(level, *child, new);
         }
-        let visible = node.visible[..node.len].iter().sum();
+        let visible =
+            node.visible[..node.len].iter().fold(0, |all: u32, some| all.wrapping_add(*some));
         self.nodes.push(node);
         self.add_child(level + 1, old, new, visible);
     }

@@ -1,0 +1,307 @@
+//! How the order changes: runs come, go, and are marked. What is next to each
+//! other and fits together is joined; the latest run is kept at hand.
+
+use super::{Hot, Spot, Tip, Tree};
+use crate::seq::run::{NONE, Run};
+
+impl Tree {
+    /// How many visible elements stand before the end of the run of the latest
+    /// edit, if elements that go on there can be joined to it: it is alive, ends
+    /// with the element before `first`, and nothing is between it and its right
+    /// origin.
+    pub(crate) fn open_end(&self, first: u32) -> Option<u32> {
+        let Tip { leaf: number, run: slot, start } = self.tip;
+        let leaf = self.leaves.get(number as usize)?;
+        let run = leaf.runs().get(slot)?;
+        if run.is_dead() || run.end() != first || self.hot.leaf != number {
+            return None;
+        }
+        let next = match leaf.runs().get(slot + 1) {
+            Some(next) => next.first(),
+            None if leaf.next == NONE => NONE,
+            None => self.next(Spot { leaf: number, run: slot, offset: run.len() }),
+        };
+        (next == run.right()).then(|| start + run.len())
+    }
+
+    /// Joins `len` more elements to the run of the latest edit. Nothing must have
+    /// changed since [`Tree::open_end`] said that it can be done.
+    #[inline]
+    pub(crate) fn extend(&mut self, len: u32) {
+        let Tip { leaf, run, .. } = self.tip;
+        let run = &mut self.leaves[leaf as usize].runs[run];
+        *run = run.longer(len);
+        self.places.extend(run.end());
+        self.count(len, 0);
+    }
+
+    /// Puts a run of new elements at a place.
+    pub(crate) fn insert(&mut self, spot: Spot, run: Run) {
+        self.heat(spot.leaf);
+        let leaf = &mut self.leaves[spot.leaf as usize];
+        let held = leaf.runs[spot.run];
+        if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
+            leaf.runs[spot.run] = held.joined(run);
+            self.places.set(run.first(), run.end(), spot.leaf);
+            self.count(run.visible(), 0);
+            self.touch(spot.leaf, spot.run);
+        } else {
+            self.splice(spot, 0, Some(run));
+        }
+    }
+
+    /// Puts a run of new elements after everything.
+    pub(crate) fn append(&mut self, run: Run) {
+        let leaf = self.last_leaf();
+        let len = self.leaves[leaf as usize].len;
+        let spot = match len.checked_sub(1) {
+            Some(run) => Spot { leaf, run, offset: self.leaves[leaf as usize].runs[run].len() },
+            None => Spot { leaf, run: 0, offset: 0 },
+        };
+        self.insert(spot, run);
+    }
+
+    fn last_leaf(&self) -> u32 {
+        let mut last = self.root;
+        for _ in 0..self.height {
+            let node = &self.nodes[last as usize];
+            last = node.children[node.len - 1];
+        }
+        last
+    }
+
+    /// Marks elements with consecutive handles dead or alive, and tells which
+    /// stretches of them were not before they change, with their places.
+    pub(crate) fn mark(
+        &mut self,
+        first: u32,
+        len: u32,
+        dead: bool,
+        mut changes: impl FnMut(&Self, Spot, u32, u32),
+    ) {
+        let end = first + len;
+        let mut element = first;
+        while element < end {
+            let spot = self.before(element);
+            let run = self.leaves[spot.leaf as usize].runs[spot.run];
+            let count = (run.len() - spot.offset).min(end - element);
+            if run.is_dead() != dead {
+                changes(self, spot, element, count);
+                self.heat(spot.leaf);
+                let marked = run.part(spot.offset, spot.offset + count).with_dead(dead);
+                if self.moves_over(spot, run, marked) {
+                    self.count(marked.visible(), run.visible().min(count));
+                    // What died at an end of the run of the latest edit was not before it.
+                    if !(dead && (self.tip.leaf, self.tip.run) == (spot.leaf, spot.run)) {
+                        self.touch(spot.leaf, spot.run);
+                    }
+                } else {
+                    self.splice(spot, count, Some(marked));
+                }
+            }
+            element += count;
+        }
+    }
+
+    /// Gives marked elements from an end of their run to the run beside it, if
+    /// they continue that one and something is left of theirs.
+    #[inline]
+    fn moves_over(&mut self, spot: Spot, run: Run, marked: Run) -> bool {
+        let leaf = &mut self.leaves[spot.leaf as usize];
+        let end = spot.offset + marked.len();
+        if spot.offset > 0 && end == run.len() {
+            match leaf.runs().get(spot.run + 1).copied() {
+                Some(next) if marked.continues_with(next) => {
+                    leaf.runs[spot.run] = run.part(0, spot.offset);
+                    leaf.runs[spot.run + 1] = marked.joined(next);
+                }
+                _ => return false,
+            }
+        } else if spot.run > 0 && spot.offset == 0 && end < run.len() {
+            let previous = leaf.runs[spot.run - 1];
+            if !previous.continues_with(marked) {
+                return false;
+            }
+            leaf.runs[spot.run - 1] = previous.joined(marked);
+            leaf.runs[spot.run] = run.part(end, run.len());
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Takes the elements from `first` on out; their handles may be used again.
+    pub(crate) fn truncate(&mut self, first: u32) {
+        let end = self.places.end();
+        let mut element = first;
+        while element < end {
+            if !self.holds(element) {
+                element += 1;
+                continue;
+            }
+            let spot = self.before(element);
+            let run = self.leaves[spot.leaf as usize].runs[spot.run];
+            let count = (run.len() - spot.offset).min(end - element);
+            self.heat(spot.leaf);
+            self.splice(spot, count, None);
+            element += count;
+        }
+        self.places.truncate(first);
+    }
+
+    /// Replaces `removed` elements of one run, from a place on, by a run; joins
+    /// what fits together around it. The place must be in the hot leaf.
+    fn splice(&mut self, spot: Spot, removed: u32, middle: Option<Run>) {
+        let (spot, gone) = self.replace(spot, removed, middle);
+        self.heat(spot.leaf);
+        self.count(middle.map_or(0, Run::visible), gone);
+        self.touch(spot.leaf, spot.run + usize::from(spot.offset > 0));
+    }
+
+    /// [`Tree::splice`] without counting: where that was after all, and how many
+    /// visible elements are gone.
+    fn replace(&mut self, spot: Spot, removed: u32, middle: Option<Run>) -> (Spot, u32) {
+        let spot = self.make_room(spot);
+        let leaf = &mut self.leaves[spot.leaf as usize];
+        let mut pieces = Pieces::default();
+        let from = spot.run.saturating_sub(1);
+        let mut to = spot.run;
+        let mut gone = 0;
+        if from < spot.run {
+            pieces.push(leaf.runs[from]);
+        }
+        match leaf.runs().get(spot.run).copied() {
+            Some(run) => {
+                let after = spot.offset + removed;
+                gone = run.part(0, removed).visible();
+                pieces.push_part(run, 0, spot.offset);
+                pieces.extend(middle);
+                pieces.push_part(run, after, run.len());
+                to += 1;
+                if let Some(next) = leaf.runs().get(to).copied() {
+                    pieces.push(next);
+                    to += 1;
+                }
+            }
+            None => pieces.extend(middle),
+        }
+        leaf.runs.copy_within(to..leaf.len, from + pieces.len);
+        leaf.runs[from..from + pieces.len].copy_from_slice(&pieces.runs[..pieces.len]);
+        leaf.len = leaf.len + pieces.len - (to - from);
+        // Elements that are only marked have been moved with their leaf already.
+        if let Some(run) = middle.filter(|_| removed == 0) {
+            self.places.set(run.first(), run.end(), spot.leaf);
+        }
+        (spot, gone)
+    }
+
+    /// Puts a run of new elements at a place, without counting: nothing but this
+    /// and [`Tree::after`] may be asked of the tree until [`Tree::recount`].
+    pub(crate) fn put_uncounted(&mut self, spot: Spot, run: Run) {
+        let leaf = &mut self.leaves[spot.leaf as usize];
+        let held = leaf.runs[spot.run];
+        if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
+            leaf.runs[spot.run] = held.joined(run);
+            self.places.set(run.first(), run.end(), spot.leaf);
+            self.tip = Tip { leaf: spot.leaf, run: spot.run, start: 0 };
+        } else {
+            let (spot, _) = self.replace(spot, 0, Some(run));
+            let run = spot.run + usize::from(spot.offset > 0);
+            self.tip = Tip { leaf: spot.leaf, run, start: 0 };
+        }
+    }
+
+    /// Counts everything anew.
+    pub(crate) fn recount(&mut self) {
+        self.hot = Hot::NOWHERE;
+        self.tip = Tip { leaf: 0, run: 0, start: 0 };
+        self.visible = self.recount_below(self.root, self.height);
+    }
+
+    fn recount_below(&mut self, child: u32, height: u32) -> u32 {
+        let Some(below) = height.checked_sub(1) else {
+            return self.leaves[child as usize].visible();
+        };
+        let mut all = 0;
+        for slot in 0..self.nodes[child as usize].len {
+            let visible = self.recount_below(self.nodes[child as usize].children[slot], below);
+            self.nodes[child as usize].visible[slot] = visible;
+            all += visible;
+        }
+        all
+    }
+
+    /// Makes a run of the hot leaf that of the latest edit.
+    fn touch(&mut self, leaf: u32, run: usize) {
+        let before = self.leaves[leaf as usize].visible_before(Spot { leaf, run, offset: 0 });
+        self.tip = Tip { leaf, run, start: self.hot.start.wrapping_add(before) };
+    }
+
+    /// Counts a change of the hot leaf.
+    const fn count(&mut self, more: u32, fewer: u32) {
+        let delta = more.wrapping_sub(fewer);
+        self.visible = self.visible.wrapping_add(delta);
+        self.hot.delta = self.hot.delta.wrapping_add(delta.cast_signed());
+    }
+
+    /// Makes a leaf the hot one.
+    #[inline]
+    fn heat(&mut self, leaf: u32) {
+        if self.hot.leaf != leaf {
+            self.heat_another(leaf);
+        }
+    }
+
+    fn heat_another(&mut self, leaf: u32) {
+        self.cool();
+        self.hot = Hot { leaf, start: self.counted_before(leaf), delta: 0 };
+    }
+
+    /// Brings the nodes above the hot leaf up to date.
+    pub(super) fn cool(&mut self) {
+        let Hot { leaf, delta, .. } = std::mem::replace(&mut self.hot, Hot::NOWHERE);
+        if leaf == NONE || delta == 0 {
+            return;
+        }
+        let mut child = leaf;
+        let mut parent = self.leaves[leaf as usize].parent;
+        while parent != NONE {
+            let node = &mut self.nodes[parent as usize];
+            let slot = node.slot_of(child);
+            node.visible[slot] = node.visible[slot].wrapping_add(delta.cast_unsigned());
+            (child, parent) = (parent, node.parent);
+        }
+    }
+}
+
+/// Up to five neighbouring runs, joined where they fit together.
+#[derive(Default)]
+struct Pieces {
+    runs: [Run; 5],
+    len: usize,
+}
+
+impl Pieces {
+    fn push(&mut self, run: Run) {
+        if let Some(last) = self.len.checked_sub(1)
+            && self.runs[last].continues_with(run)
+        {
+            self.runs[last] = self.runs[last].joined(run);
+            return;
+        }
+        self.runs[self.len] = run;
+        self.len += 1;
+    }
+
+    fn push_part(&mut self, run: Run, from: u32, to: u32) {
+        if from < to {
+            self.push(run.part(from, to));
+        }
+    }
+
+    fn extend(&mut self, run: Option<Run>) {
+        if let Some(run) = run {
+            self.push(run);
+        }
+    }
+}
