@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation, reason = "no frame here has 4 GiB")]
 
+mod flaw;
 mod tcp;
 
+use flaw::Flaw;
 use repliq_conformance::transport::{TransportHarness, cases, run};
 use repliq_conformance::{Outcome, Verdict, run_case, run_seed};
 use repliq_core::Endpoint;
@@ -16,7 +18,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::time::Duration;
-use tcp::{Flaw, HELLO, Tcp};
+use tcp::{HELLO, Tcp};
 
 pub(crate) struct Loopback {
     flaw: Flaw,

@@ -160,8 +160,7 @@ impl<const N: u8> Crdt for Cart<N> {
         }
         if Self::FLAW == F::PruneMergesDots {
             for dots in self.items.values_mut() {
-                let newest =
-                    dots.iter().copied().filter(|dot| cut.version.contains(*dot)).next_back();
+                let newest = dots.iter().copied().rfind(|dot| cut.version.contains(*dot));
                 dots.retain(|dot| !cut.version.contains(*dot) || Some(*dot) == newest);
             }
         }
