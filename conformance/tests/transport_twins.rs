@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod broken_transports;
 mod twin_transport;
 
 use repliq_conformance::transport::{TransportHarness, cases, run};
-use repliq_conformance::{Outcome, Verdict, run_case};
+use repliq_conformance::{CaseReport, Outcome, Verdict, run_case};
 use repliq_core::Endpoint;
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 use twin_transport::{Bug, Twin};
@@ -97,17 +99,20 @@ const TWINS: &[(&str, Bug)] = &[
 fn a_sound_transport_passes_every_case() {
     let report = run(Harness::sound);
     assert_eq!(report.verdict(), Verdict::Conformant, "{report}");
-    assert!(report.cases.iter().all(|case| case.outcome == Outcome::Passed), "{report}");
+    // What speaks below a transport is in `broken_transports`, where there is a socket.
+    let elsewhere = ["a_silent_listener_is_given_up", "an_oversized_frame_of_a_peer_is_refused"];
+    let passed =
+        |case: &CaseReport| case.outcome == Outcome::Passed || elsewhere.contains(&case.name);
+    assert!(report.cases.iter().all(passed), "{report}");
 }
 
 #[test]
 fn every_case_has_a_twin_and_every_twin_a_case() {
-    let names: Vec<_> = cases::<Harness>().iter().map(|case| case.name).collect();
-    let twins: Vec<_> = TWINS.iter().map(|(name, _)| *name).collect();
-    for name in &names {
-        assert_eq!(twins.iter().filter(|twin| *twin == name).count(), 1, "twins of {name}");
-    }
-    assert_eq!(names.len(), twins.len());
+    let names: BTreeSet<_> = cases::<Harness>().iter().map(|case| case.name).collect();
+    let broken = broken_transports::BROKEN.iter().map(|broken| broken.caught_by);
+    let twins: BTreeSet<_> = TWINS.iter().map(|(name, _)| *name).chain(broken).collect();
+    assert_eq!(names, twins);
+    assert_eq!(cases::<Harness>().len(), names.len(), "two cases have one name");
 }
 
 #[test]

@@ -237,3 +237,78 @@ pub(crate) fn a_read_during_writes_gives_a_committed_value<H: BackendHarness>(
         },
     )
 }
+
+/// A store wide enough that a commit made of reading and writing takes a while:
+/// two of them then overlap.
+pub(crate) fn concurrent_commits_to_a_full_store_all_land<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    let filler: Vec<[u8; 3]> =
+        (0..5000_u16).map(u16::to_be_bytes).map(|[high, low]| [0, high, low]).collect();
+    put_keys(&store, &filler.iter().map(<[u8; 3]>::as_slice).collect::<Vec<_>>())?;
+    writers(4, |thread| {
+        Ok((0..30_u8).try_for_each(|number| put(&store, [1, thread, number], [number]))?)
+    })?;
+    let found = store.scan(&[1], None, usize::MAX)?.len();
+    check(found == 4 * 30, || format!("4 threads wrote 30 keys each, {found} of 120 are there"))?;
+    let filled = store.scan(&[0], None, usize::MAX)?.len();
+    check(filled == filler.len(), || format!("of 5000 older keys {filled} are left"))
+}
+
+pub(crate) fn a_scan_sees_all_of_a_large_batch_or_nothing<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    const KEYS: u16 = 1000;
+    let store = stores.open()?;
+    let generation = |number: u64| {
+        let mut batch = Batch::new();
+        for key in 0..KEYS {
+            batch.put(key.to_be_bytes(), number.to_be_bytes());
+        }
+        batch
+    };
+    store.commit(generation(0))?;
+    write_and_read(
+        |number| Ok(store.commit(generation(number))?),
+        || {
+            let pairs = all(&store)?;
+            let first = pairs.first().map(|(_, value)| value);
+            let whole = pairs.iter().all(|(_, value)| Some(value) == first);
+            check(whole && pairs.len() == usize::from(KEYS), || {
+                "a scan saw a part of a batch of 1000 writes".to_owned()
+            })
+        },
+    )
+}
+
+/// To put a value over another is one step, not a removal and a put.
+pub(crate) fn an_overwritten_key_is_never_absent<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    const KEYS: u16 = 500;
+    let store = stores.open()?;
+    let generation = |number: u64| {
+        let mut batch = Batch::new();
+        for key in 0..KEYS {
+            batch.put(key.to_be_bytes(), number.to_be_bytes());
+        }
+        batch
+    };
+    store.commit(generation(0))?;
+    write_and_read(
+        |number| Ok(store.commit(generation(number))?),
+        || {
+            for key in (0..KEYS).step_by(25) {
+                let found = store.get(&key.to_be_bytes())?;
+                check(found.is_some(), || {
+                    format!("key {key} was absent while it was overwritten")
+                })?;
+            }
+            Ok(())
+        },
+    )
+}

@@ -2,7 +2,9 @@
 //! it, so neither can lack a case that the other has.
 
 use super::sigkill::*;
-use super::{batch::*, concurrent::*, model::*, pairs::*, powercut::*, reopen::*, scan::*};
+use super::{
+    batch::*, concurrent::*, damage::*, model::*, pairs::*, powercut::*, reopen::*, scan::*,
+};
 use crate::backend::{BackendHarness, Stores};
 use crate::{Case, Level};
 
@@ -25,6 +27,7 @@ macro_rules! __backend_cases {
             Core keys_of_1_kib_differ_in_their_last_byte,
             Core a_value_of_1_mib_reads_back,
             Extended a_value_of_16_mib_reads_back,
+            Core a_key_put_many_times_keeps_its_last_value,
             Core a_batch_applies_every_write,
             Core the_last_put_of_a_key_wins,
             Core a_delete_after_a_put_wins,
@@ -37,6 +40,7 @@ macro_rules! __backend_cases {
             Core a_shorter_key_sorts_before_its_extensions,
             Core a_prefix_bounds_the_scan,
             Core a_prefix_is_itself_a_key,
+            Core a_prefix_is_no_pattern,
             Core a_prefix_of_ff_bytes_bounds_the_scan,
             Core an_unknown_prefix_gives_nothing,
             Core after_is_exclusive,
@@ -48,6 +52,7 @@ macro_rules! __backend_cases {
             Core a_limit_gives_the_first_pairs,
             Core a_limit_larger_than_the_store_gives_all,
             Core the_largest_limit_is_no_error,
+            Core a_limit_may_be_any_number,
             Core a_limit_counts_only_what_is_there,
             Core paging_sees_each_key_once,
             Core random_operations_match_a_sorted_map,
@@ -58,13 +63,19 @@ macro_rules! __backend_cases {
             Core an_empty_store_reopens_empty,
             Core many_reopens_lose_nothing,
             Core the_declared_durability_stays,
+            Core a_second_handle_is_refused_or_shares_the_store,
             Core random_operations_with_reopens_match_a_sorted_map,
             Core a_scan_sees_all_of_a_batch_or_nothing,
+            Core a_scan_sees_all_of_a_large_batch_or_nothing,
             Core a_scan_sees_one_committed_state,
             Core concurrent_commits_all_land,
+            Core concurrent_commits_to_a_full_store_all_land,
             Core concurrent_batches_apply_one_after_the_other,
             Core another_thread_sees_what_was_committed,
             Core a_read_during_writes_gives_a_committed_value,
+            Core an_overwritten_key_is_never_absent,
+            Extended damage_is_told_and_never_taken_for_absence,
+            Extended a_torn_end_is_left_behind,
             Extended a_killed_process_loses_nothing_acked,
             Extended a_killed_process_leaves_batches_whole,
             Extended a_cut_file_system_loses_nothing_acked,

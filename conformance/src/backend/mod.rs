@@ -44,6 +44,7 @@
 mod batch;
 mod child;
 mod concurrent;
+mod damage;
 mod expect;
 mod list;
 mod model;
@@ -125,6 +126,23 @@ pub trait BackendHarness: Send + Sync + 'static {
         let _ = directory;
         None
     }
+
+    /// Damages what is stored, while nobody has it open. `false` if it cannot: the
+    /// cases that need it are skipped.
+    fn damage(&self, how: Damage) -> bool {
+        let _ = how;
+        false
+    }
+}
+
+/// What [`BackendHarness::damage`] does to a store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Damage {
+    /// Some bytes in the middle of what is stored change, as on a failing disk.
+    Changed,
+    /// The newest write is cut short, as by a crash in the midst of it.
+    Torn,
 }
 
 /// What a harness can show about durability. Larger includes smaller.

@@ -3,7 +3,7 @@
 use super::expect::{all, check, delete, expect_pairs, expect_scan, expect_value, put, put_keys};
 use crate::backend::{BackendHarness, Stores};
 use crate::{CaseResult, Rng};
-use repliq_core::StorageBackend;
+use repliq_core::{Batch, StorageBackend};
 
 pub(crate) fn opens_empty_and_isolated<H: BackendHarness>(
     stores: &Stores<H>,
@@ -190,4 +190,24 @@ pub(crate) fn a_value_of_16_mib_reads_back<H: BackendHarness>(
     rng: &mut Rng,
 ) -> CaseResult {
     a_value_reads_back_whole(stores, rng, 16 << 20)
+}
+
+/// More often than a count of one byte, and in one batch than one of two.
+pub(crate) fn a_key_put_many_times_keeps_its_last_value<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    for number in 0..300_u32 {
+        put(&store, "key", number.to_be_bytes())?;
+        expect_value(&store, b"key", Some(&number.to_be_bytes()))?;
+    }
+    let mut batch = Batch::new();
+    for number in 0..70_000_u32 {
+        batch.put("key", number.to_be_bytes());
+    }
+    store.commit(batch)?;
+    expect_value(&store, b"key", Some(&69_999_u32.to_be_bytes()))?;
+    delete(&store, "key")?;
+    expect_value(&store, b"key", None)
 }

@@ -4,7 +4,7 @@ use super::expect::{all, check, delete, expect_pairs, expect_scan, expect_value}
 use super::expect::{put, put_keys, require};
 use crate::backend::{BackendHarness, Shows, Stores};
 use crate::{CaseResult, Rng};
-use repliq_core::{Batch, StorageBackend};
+use repliq_core::{Batch, StorageBackend, StorageErrorKind};
 
 pub(crate) fn values_survive_a_reopen<H: BackendHarness>(
     stores: &Stores<H>,
@@ -90,11 +90,16 @@ pub(crate) fn many_reopens_lose_nothing<H: BackendHarness>(
 ) -> CaseResult {
     require(stores, Shows::Reopen)?;
     let mut expected = Vec::new();
+    let mut newest = None;
     for number in 0..20_u8 {
         let store = stores.open()?;
+        expect_value(&store, b"newest", newest.as_ref().map(<[u8; 1]>::as_slice))?;
+        delete(&store, "newest")?;
         expect_pairs(&format!("reopen {number}"), &all(&store)?, &expected)?;
         let mut batch = Batch::new();
         batch.put([number], [number]);
+        batch.put("newest", [number]);
+        newest = Some([number]);
         expected.push((vec![number], vec![number]));
         if number % 3 == 2 {
             batch.delete([number - 1]);
@@ -102,6 +107,7 @@ pub(crate) fn many_reopens_lose_nothing<H: BackendHarness>(
         }
         store.commit(batch)?;
     }
+    expected.push((b"newest".to_vec(), vec![19]));
     expect_pairs("at last", &all(&stores.open()?)?, &expected)
 }
 
@@ -119,4 +125,33 @@ pub(crate) fn the_declared_durability_stays<H: BackendHarness>(
         check(now == first, || format!("a store that declared {first} now declares {now}"))?;
     }
     Ok(())
+}
+
+/// Two handles on one store that know nothing of each other write over each other.
+pub(crate) fn a_second_handle_is_refused_or_shares_the_store<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    require(stores, Shows::Reopen)?;
+    let first = stores.open()?;
+    put(&first, "early", "first")?;
+    let second = stores.open();
+    put(&first, "late", "first")?;
+    match second {
+        Err(error) => check(error.kind == StorageErrorKind::Locked, || {
+            format!("opening an open store must be Locked, or work: {error}")
+        })?,
+        Ok(second) => {
+            expect_value(&second, b"early", Some(b"first"))?;
+            expect_value(&second, b"late", Some(b"first"))?;
+            put(&second, "late", "second")?;
+            expect_value(&first, b"late", Some(b"second"))?;
+            put(&first, "late", "first")?;
+        }
+    }
+    expect_value(&first, b"late", Some(b"first"))?;
+    drop(first);
+    let store = stores.open()?;
+    expect_value(&store, b"early", Some(b"first"))?;
+    expect_value(&store, b"late", Some(b"first"))
 }

@@ -242,3 +242,39 @@ pub(crate) fn paging_sees_each_key_once<H: BackendHarness>(
     }
     Ok(())
 }
+
+/// As in `LIKE` and `GLOB`, and in names of files.
+pub(crate) fn a_prefix_is_no_pattern<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    let keys: [&[u8]; 4] = [b"-x", b"ab", b"abc", b"b/x"];
+    put_keys(&store, &keys)?;
+    for prefix in ["_", "a_", "%", "a%", "?", "a?", "*", "a*", "[ab]", "a.", ".", "", "a\\", "'"] {
+        let matching: &[&[u8]] = if prefix.is_empty() { &keys } else { &[] };
+        expect_scan(&store, prefix.as_bytes(), None, 99, matching)?;
+    }
+    let signs: [&[u8]; 6] = [b"%%", b"%x", b"*", b"?x", b"[ab]", b"_x"];
+    put_keys(&store, &signs)?;
+    expect_scan(&store, b"%", None, 99, &[b"%%", b"%x"])?;
+    expect_scan(&store, b"[", None, 99, &[b"[ab]"])?;
+    expect_scan(&store, b"_", None, 99, &[b"_x"])
+}
+
+/// A limit is no number of 32 bits, nor a signed one.
+pub(crate) fn a_limit_may_be_any_number<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    let store = stores.open()?;
+    put_keys(&store, &[b"a", b"b", b"c"])?;
+    let powers = [8, 15, 16, 31, 32, 63].into_iter();
+    for power in powers.filter_map(|power| 1_usize.checked_shl(power)) {
+        for limit in [power - 1, power, power + 1] {
+            expect_scan(&store, b"", None, limit, &[b"a", b"b", b"c"])?;
+            expect_scan(&store, b"", Some(b"a"), limit, &[b"b", b"c"])?;
+        }
+    }
+    Ok(())
+}

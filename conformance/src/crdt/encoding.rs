@@ -149,3 +149,24 @@ pub(super) fn slots_are_a_function_of_the_op<H: CrdtHarness>(
     }
     Ok(())
 }
+
+/// Its author applies an op that was never encoded, all others one that was.
+pub(super) fn an_op_does_the_same_before_and_after_encoding<H: CrdtHarness>(
+    harness: &H,
+    rng: &mut Rng,
+) -> CaseResult {
+    for _ in 0..ROUNDS {
+        let time = Time::ordinary(rng);
+        let mut world = World::lived(harness, rng, time, 15)?;
+        world.settle(rng)?;
+        let mut own = world.copy(rng, 0)?;
+        let mut other = world.copy(rng, 0)?;
+        let Some(op) = harness.edit(rng, &own) else { continue };
+        let decoded = decode(&encode(&op))?;
+        let at = world.later();
+        own.apply(op, at, &mut Effects::silent())?;
+        other.apply(decoded, at, &mut Effects::silent())?;
+        world.check_same("an op and its decoded copy", &own, &other)?;
+    }
+    Ok(())
+}

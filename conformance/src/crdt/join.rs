@@ -174,3 +174,29 @@ pub(super) fn a_joined_state_goes_on<H: CrdtHarness>(harness: &H, rng: &mut Rng)
     }
     Ok(())
 }
+
+/// Who has removed all there was has an empty state that says so.
+pub(super) fn an_emptied_state_takes_along_what_it_removed<H: CrdtHarness>(
+    harness: &H,
+    rng: &mut Rng,
+) -> CaseResult {
+    let empty = harness.view(&H::Crdt::default());
+    for _ in 0..ROUNDS * 20 {
+        let time = Time::ordinary(rng);
+        let mut world = World::new(harness, rng, time);
+        world.edit(rng, 0, 1)?;
+        for commit in world.deliverable(1) {
+            world.deliver(1, commit)?;
+        }
+        // A type from which nothing is ever removed has nothing to show here.
+        for _ in 0..3 {
+            world.edit(rng, 1, 1)?;
+            if harness.view(&world.peers[1].state) == empty {
+                let joined = Seen::of(&world, rng, 0)?.join(Seen::of(&world, rng, 1)?);
+                let applied = world.copy(rng, 1)?;
+                world.check_same("a join with an emptied state", &joined.state, &applied)?;
+            }
+        }
+    }
+    Ok(())
+}

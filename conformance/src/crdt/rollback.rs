@@ -139,6 +139,68 @@ pub(super) fn an_edit_said_again_has_the_same_effect<H: CrdtHarness>(
     Ok(())
 }
 
+/// An own edit that was never acknowledged is said again after others: it is no
+/// reason to keep silent that something changed.
+pub(super) fn an_edit_is_said_again_after_others<H: CrdtHarness>(
+    harness: &H,
+    rng: &mut Rng,
+) -> CaseResult {
+    let (mut tried, mut said) = (0, 0);
+    for _ in 0..ROUNDS {
+        let time = Time::ordinary(rng);
+        let mut world = World::lived(harness, rng, time, 10)?;
+        world.settle(rng)?;
+        let before = world.copy(rng, 0)?;
+        let known = world.commits.len();
+        world.edit(rng, 0, 1)?;
+        let Some(commit) = world.commits.get(known) else { continue };
+        let ops = commit.ops.clone();
+        world.edit(rng, 1, 2)?;
+        let mut moved = world.copy(rng, 1)?;
+        if encode(&moved) == encode(&before) {
+            continue;
+        }
+        let first = world.later().hlc;
+        for (op, at) in ops {
+            let mut effects = Effects::silent();
+            let counted = Counted { first, said: 0 };
+            let mut transaction = Transaction::new(&mut moved, fresh_dot(), &mut effects, counted);
+            let mut tx = repliq_core::Tx::from_cursor(&mut transaction);
+            // That it cannot be said any more is an answer, too.
+            let refused = H::Crdt::reauthor(op, at, &before, &mut tx).is_err();
+            drop(tx);
+            tried += 1;
+            said += match transaction.finish() {
+                Ok((_, counted)) => counted.said,
+                Err(_) => u64::from(refused),
+            };
+        }
+    }
+    if tried > 0 && said == 0 {
+        let why =
+            format!("none of {tried} edits was said again after others had changed something");
+        return Err(Failure::Broken(why));
+    }
+    Ok(())
+}
+
+/// How many ops were said.
+struct Counted {
+    first: Hlc,
+    said: u64,
+}
+
+impl<C: Crdt> repliq_core::TransactionLog<C> for Counted {
+    fn begin(&mut self) -> Hlc {
+        self.first
+    }
+
+    fn record(&mut self, _op: &C::Op) -> Result<(), repliq_core::CrdtError> {
+        self.said += 1;
+        Ok(())
+    }
+}
+
 struct At(Hlc);
 
 impl<C: Crdt> repliq_core::TransactionLog<C> for At {

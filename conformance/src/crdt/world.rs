@@ -267,6 +267,13 @@ impl<'h, H: CrdtHarness> World<'h, H> {
         history
     }
 
+    /// A stamp after all that was said, of a replica of which nobody knows yet.
+    pub(super) fn later(&self) -> Stamp {
+        let said = self.commits.iter().flat_map(|commit| &commit.ops).map(|(_, at)| at.hlc);
+        let hlc = said.max().map_or(Hlc(1), |last| last.plus(1));
+        Stamp { hlc, dot: Dot { replica: ReplicaId::from_bytes([0xff; 16]), seq: 0 } }
+    }
+
     /// Fails unless this replica shows what the oracle says.
     pub(super) fn check(&self, peer: usize) -> CaseResult {
         let Peer { state, held, .. } = &self.peers[peer];

@@ -1,12 +1,14 @@
 //! How connections end: cleanly after a close, as lost without one.
 
 use super::TransportHarness;
-use super::ends::{Patience, broken, expect_error, in_both_roles, numbered};
+use super::ends::{Patience, attempt, broken, expect_error, in_both_roles, numbered};
+use super::pressure::STANDSTILL;
 use crate::{CaseResult, Rng};
 use repliq_core::{FrameReceiver, FrameSender, TransportErrorKind};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use tokio::time::timeout;
 
 pub(super) async fn a_clean_end_is_told_and_stays<H: TransportHarness>(
     harness: &H,
@@ -234,4 +236,40 @@ async fn expect_five(patience: Patience, receiver: &mut impl FrameReceiver) -> C
         patience.expect(receiver, &numbered(number, 500)).await?;
     }
     Ok(())
+}
+
+/// A close that was given up is no close: the next one does what is left.
+pub(super) async fn a_dropped_close_can_be_said_again<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        // As much as the connection takes while nobody receives.
+        let mut sent = 0;
+        while let Ok(taken) =
+            timeout(STANDSTILL, ends.near.sender.send(numbered(sent, 32 << 10))).await
+        {
+            taken?;
+            sent += 1;
+        }
+        let _ = attempt(50, ends.near.sender.close()).await;
+        let (patience, mut near) = (ends.patience, ends.near);
+        let leaving = tokio::spawn(async move {
+            let closed = patience.close(&mut near.sender).await;
+            drop(near);
+            closed
+        });
+        for number in 0..sent {
+            patience.expect(&mut ends.far.receiver, &numbered(number, 32 << 10)).await?;
+        }
+        // The send that was given up may have left, too.
+        match patience.recv(&mut ends.far.receiver).await?? {
+            Some(frame) if frame == numbered(sent, 32 << 10) => {}
+            Some(_) => return broken("a frame arrived that was never sent"),
+            None => return patience.within("leaving", leaving).await??,
+        }
+        patience.expect_clean_end(&mut ends.far.receiver).await?;
+        patience.within("leaving", leaving).await??
+    })
+    .await
 }

@@ -1,10 +1,10 @@
 //! Frames arrive whole, in order, unchanged and once, whatever their size.
 
 use super::TransportHarness;
-use super::ends::{Patience, expect_error, in_both_roles, numbered};
-use crate::{CaseResult, Rng};
+use super::ends::{Patience, expect_error, in_both_roles, listen, numbered};
+use crate::{CaseResult, Failure, Rng};
 use bytes::Bytes;
-use repliq_core::{FrameReceiver, FrameSender, MAX_FRAME_BYTES, TransportErrorKind};
+use repliq_core::{FrameReceiver, FrameSender, Listener, MAX_FRAME_BYTES, TransportErrorKind};
 
 pub(super) async fn frames_arrive_whole_in_order_unchanged_and_once<H: TransportHarness>(
     harness: &H,
@@ -166,4 +166,80 @@ async fn carry(
 
 fn filled(len: usize) -> Bytes {
     (0u8..=250).cycle().take(len).collect::<Vec<_>>().into()
+}
+
+/// A transport may end its connections, or keep them alive, with messages of its
+/// own: none of them looks like a frame.
+pub(super) async fn no_frame_is_taken_for_a_signal<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    const WORDS: [&[u8]; 24] = [
+        b"close",
+        b"CLOSE",
+        b"closed",
+        b"end",
+        b"END",
+        b"eof",
+        b"EOF",
+        b"bye",
+        b"goodbye",
+        b"quit",
+        b"exit",
+        b"stop",
+        b"fin",
+        b"ping",
+        b"pong",
+        b"PING",
+        b"PONG",
+        b"hello",
+        b"ack",
+        b"ok",
+        b"\n",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\0\0\0\0",
+    ];
+    let bytes = (0..=u8::MAX).flat_map(|byte| [1, 2, 4, 8].map(|len| vec![byte; len]));
+    let lengths = [0_u32, 1, 5, 1 << 20, u32::MAX].map(|length| length.to_be_bytes().to_vec());
+    let words = WORDS.iter().map(|word| word.to_vec());
+    let frames: Vec<Bytes> = words.chain(lengths).chain(bytes).map(Bytes::from).collect();
+    in_both_roles(harness, async |mut ends| {
+        carry(ends.patience, &mut ends.near.sender, &mut ends.far.receiver, &frames).await?;
+        ends.patience.close(&mut ends.near.sender).await?;
+        ends.patience.expect_clean_end(&mut ends.far.receiver).await
+    })
+    .await
+}
+
+/// Equal frames are as many frames.
+pub(super) async fn equal_frames_all_arrive<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    in_both_roles(harness, async |mut ends| {
+        let frames = vec![Bytes::from_static(b"again and again"); 20];
+        carry(ends.patience, &mut ends.near.sender, &mut ends.far.receiver, &frames).await?;
+        ends.patience.close(&mut ends.near.sender).await?;
+        ends.patience.expect_clean_end(&mut ends.far.receiver).await
+    })
+    .await
+}
+
+/// A peer that does not keep to the maximum.
+pub(super) async fn an_oversized_frame_of_a_peer_is_refused<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let (mut listener, at) = listen(harness).await?;
+    let Some(rogue) = harness.oversize(&at) else {
+        return Err(Failure::Skipped("the harness has no oversize()".to_owned()));
+    };
+    let accepted = patience.within("accepting", listener.accept()).await?;
+    let mut accepted = accepted?;
+    let received = patience.within("refusing an oversized frame", accepted.receiver.recv()).await?;
+    expect_error(received, TransportErrorKind::TooLarge, "an oversized frame of a peer")?;
+    drop(rogue);
+    Ok(())
 }

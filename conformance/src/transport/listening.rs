@@ -3,7 +3,7 @@
 use super::TransportHarness;
 use super::ends::{Patience, broken, expect_error, listen, meet};
 use crate::{CaseResult, Failure, Rng};
-use repliq_core::{Endpoint, Listener, Transport, TransportErrorKind};
+use repliq_core::{Endpoint, Listener, Peer, Transport, TransportErrorKind};
 use std::time::Duration;
 
 pub(super) async fn it_serves_the_schemes_it_names<H: TransportHarness>(
@@ -153,4 +153,99 @@ pub(super) async fn a_stalled_handshake_delays_nobody<H: TransportHarness>(
         met.await??;
     }
     Ok(())
+}
+
+/// Who comes late to a listener that is closed is not let in.
+pub(super) async fn nobody_is_accepted_after_close<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let (mut listener, at) = listen(harness).await?;
+    let connector = harness.connector();
+    let waiting = tokio::spawn(async move {
+        // One of them at least is in time to wait.
+        let mut waiting = Vec::new();
+        while let Ok(connection) = connector.connect(&at).await {
+            waiting.push(connection);
+            if waiting.len() == 2 {
+                break;
+            }
+        }
+        waiting
+    });
+    // Some transports connect only to who accepts.
+    let waiting = tokio::time::timeout(Duration::from_millis(500), waiting).await;
+    patience.within("closing the listener", listener.close()).await??;
+    for _ in 0..2 {
+        let accepted = patience.within("accepting after close", listener.accept()).await?;
+        expect_error(accepted, TransportErrorKind::Closed, "accepting after close")?;
+    }
+    drop(waiting);
+    Ok(())
+}
+
+pub(super) async fn a_spoilt_handshake_is_no_error<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let soon = Patience(harness.patience().min(SOON));
+    let (mut listener, at) = listen(harness).await?;
+    for _ in 0..3 {
+        let Some(connection) = harness.stall(&at) else {
+            return Err(Failure::Skipped("the harness has no stall()".to_owned()));
+        };
+        drop(connection);
+        let met = soon.within("accepting after a spoilt handshake", async {
+            meet(harness, &mut listener, &at).await
+        });
+        met.await??;
+    }
+    Ok(())
+}
+
+/// Something answers there, but it is no listener of this transport.
+pub(super) async fn a_silent_listener_is_given_up<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let patience = Patience(harness.patience());
+    let Some((at, silent)) = harness.silence() else {
+        return Err(Failure::Skipped("the harness has no silence()".to_owned()));
+    };
+    let connector = harness.connector();
+    let connected =
+        patience.within("connecting to who says nothing", connector.connect(&at)).await?;
+    drop(silent);
+    match connected {
+        Ok(_) => broken("connected to who says nothing"),
+        Err(error) => match error.kind {
+            TransportErrorKind::Unreachable | TransportErrorKind::Handshake => Ok(()),
+            _ => broken(format!("connecting to who says nothing: {error}")),
+        },
+    }
+}
+
+/// What nobody checked is anonymous; a key is a key, and the same each time.
+pub(super) async fn a_verified_peer_has_one_key<H: TransportHarness>(
+    harness: &H,
+    _rng: &mut Rng,
+) -> CaseResult {
+    let (mut listener, at) = listen(harness).await?;
+    let mut peers = Vec::new();
+    for _ in 0..2 {
+        let (connected, accepted) = meet(harness, &mut listener, &at).await?;
+        if connected.peer == Peer::Verified(Vec::new())
+            || accepted.peer == Peer::Verified(Vec::new())
+        {
+            return broken("a peer was verified to hold an empty key");
+        }
+        peers.push(connected.peer);
+    }
+    match peers.as_slice() {
+        [first, second] if first != second => {
+            broken(format!("one listener was {first:?}, then {second:?}"))
+        }
+        _ => Ok(()),
+    }
 }

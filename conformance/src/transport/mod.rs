@@ -68,6 +68,20 @@ pub trait TransportHarness: Send + Sync + 'static {
         None
     }
 
+    /// A place where something answers below the transport and then never says a
+    /// word; it lasts as long as what is returned. `None` skips the case that needs
+    /// it.
+    fn silence(&self) -> Option<(Endpoint, Box<dyn Any + Send>)> {
+        None
+    }
+
+    /// Opens a connection below the transport, finishes its handshake and announces
+    /// a frame of more than [`MAX_FRAME_BYTES`](repliq_core::MAX_FRAME_BYTES); it
+    /// lasts as long as what is returned. `None` skips the case that needs it.
+    fn oversize(&self, _at: &Endpoint) -> Option<Box<dyn Any + Send>> {
+        None
+    }
+
     /// How long a single step, such as one frame's arrival, may take.
     fn patience(&self) -> Duration {
         Duration::from_secs(20)
@@ -83,6 +97,8 @@ macro_rules! __transport_cases {
         $($then)*! { $($arguments)*
             frames: Core frames_arrive_whole_in_order_unchanged_and_once;
             frames: Core an_empty_frame_arrives;
+            frames: Core equal_frames_all_arrive;
+            frames: Core no_frame_is_taken_for_a_signal;
             frames: Core frames_of_every_size_arrive;
             frames: Core a_frame_of_the_maximum_size_arrives;
             frames: Core an_oversized_frame_is_refused_and_the_connection_stays_usable;
@@ -104,6 +120,7 @@ macro_rules! __transport_cases {
             closing: Core a_waiting_recv_learns_of_a_lost_peer;
             closing: Core sending_after_own_close_is_refused;
             closing: Core closing_twice_is_fine;
+            closing: Core a_dropped_close_can_be_said_again;
             closing: Core own_close_leaves_receiving_what_was_sent;
             closing: Core closing_from_both_ends_is_clean;
             closing: Core sending_to_a_lost_peer_fails;
@@ -118,7 +135,12 @@ macro_rules! __transport_cases {
             listening: Core nobody_there_is_unreachable;
             listening: Core closing_a_listener_frees_its_place;
             listening: Core accepting_after_close_is_refused;
+            listening: Core nobody_is_accepted_after_close;
+            listening: Core a_verified_peer_has_one_key;
             listening: Extended a_stalled_handshake_delays_nobody;
+            listening: Extended a_spoilt_handshake_is_no_error;
+            listening: Extended a_silent_listener_is_given_up;
+            frames: Extended an_oversized_frame_of_a_peer_is_refused;
         }
     };
 }

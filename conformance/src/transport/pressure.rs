@@ -14,7 +14,7 @@ use tokio::time::sleep;
 const BOUND: u64 = 64 << 20;
 const FRAME_BYTES: usize = 256 << 10;
 /// Sends that take no frame for this long, while nobody receives, wait.
-const STANDSTILL: Duration = Duration::from_millis(300);
+pub(super) const STANDSTILL: Duration = Duration::from_millis(300);
 
 pub(super) async fn send_waits_while_the_peer_is_slow<H: TransportHarness>(
     harness: &H,

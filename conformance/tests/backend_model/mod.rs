@@ -187,8 +187,10 @@ pub(crate) fn on_disk(path: &Path) -> Result<Model, StorageError> {
 
 fn open_log(path: &Path, fault: Fault) -> Result<Model, StorageError> {
     let io = |error| StorageError::new(StorageErrorKind::Io, error);
+    let file = OpenOptions::new().append(true).create(true).open(path).map_err(io)?;
+    file.try_lock().map_err(|_| StorageErrorKind::Locked)?;
     let mut pairs = Map::new();
-    let bytes = fs::read(path).unwrap_or_default();
+    let bytes = fs::read(path).map_err(io)?;
     let (mut rest, mut whole) = (bytes.as_slice(), 0);
     while let Some((frame, after)) = split_frame(rest) {
         let mut writes = frame;
@@ -203,7 +205,6 @@ fn open_log(path: &Path, fault: Fault) -> Result<Model, StorageError> {
         whole = bytes.len() - after.len();
         rest = after;
     }
-    let file = OpenOptions::new().append(true).create(true).open(path).map_err(io)?;
     file.set_len(whole as u64).map_err(io)?;
     let log = Log { file, held: Vec::new(), frames: 0 };
     let state = State { pairs, ..State::default() };

@@ -24,13 +24,15 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 ///   (`keys_that_extend_each_other_differ`).
 /// - `get` gives the value that was put last, unless the key was deleted since
 ///   (`a_value_reads_back`, `a_put_replaces_the_value`, `an_absent_key_has_no_value`,
-///   `a_deleted_key_has_no_value`).
+///   `a_deleted_key_has_no_value`), however often
+///   (`a_key_put_many_times_keeps_its_last_value`).
 /// - `scan` gives pairs in the order of the unsigned bytes of their keys, a key before
 ///   its extensions (`a_scan_gives_every_pair_with_its_value`,
 ///   `keys_sort_by_unsigned_bytes`, `a_shorter_key_sorts_before_its_extensions`).
 /// - It gives those whose keys start with `prefix`, which is itself such a key
 ///   (`a_prefix_bounds_the_scan`, `a_prefix_is_itself_a_key`,
-///   `a_prefix_of_ff_bytes_bounds_the_scan`, `an_unknown_prefix_gives_nothing`).
+///   `a_prefix_of_ff_bytes_bounds_the_scan`, `an_unknown_prefix_gives_nothing`); no byte
+///   of it stands for others (`a_prefix_is_no_pattern`).
 /// - Of those it gives the ones that come after `after`, which is not given itself, and
 ///   need neither be there nor start with `prefix` (`after_is_exclusive`,
 ///   `after_an_absent_key_the_next_one_comes`, `after_the_empty_key_comes_everything_else`,
@@ -39,7 +41,7 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 /// - Of those it gives the first `limit`: none if it is 0, all if it is larger than their
 ///   number, whatever that is (`a_limit_of_0_gives_nothing`, `a_limit_gives_the_first_pairs`,
 ///   `a_limit_counts_only_what_is_there`, `a_limit_larger_than_the_store_gives_all`,
-///   `the_largest_limit_is_no_error`).
+///   `the_largest_limit_is_no_error`, `a_limit_may_be_any_number`).
 /// - `commit` carries out every write of a batch in its order, so the last on a key wins
 ///   (`a_batch_applies_every_write`, `the_last_put_of_a_key_wins`,
 ///   `a_delete_after_a_put_wins`, `a_put_after_a_delete_wins`).
@@ -51,18 +53,25 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 ///   (`random_operations_match_a_sorted_map`,
 ///   `random_operations_with_reopens_match_a_sorted_map`).
 /// - Calls may come from many threads at once: commits apply one after the other and none
-///   is lost (`concurrent_commits_all_land`, `concurrent_batches_apply_one_after_the_other`).
+///   is lost (`concurrent_commits_all_land`, `concurrent_commits_to_a_full_store_all_land`,
+///   `concurrent_batches_apply_one_after_the_other`).
 /// - What was committed is seen by every later call on every thread
 ///   (`another_thread_sees_what_was_committed`).
 /// - One call sees one committed state: all of a batch, or nothing of it
-///   (`a_scan_sees_all_of_a_batch_or_nothing`, `a_scan_sees_one_committed_state`,
-///   `a_read_during_writes_gives_a_committed_value`).
+///   (`a_scan_sees_all_of_a_batch_or_nothing`,
+///   `a_scan_sees_all_of_a_large_batch_or_nothing`, `a_scan_sees_one_committed_state`,
+///   `a_read_during_writes_gives_a_committed_value`, `an_overwritten_key_is_never_absent`).
 /// - What was committed is there when the store is opened again, and nothing else
 ///   (`values_survive_a_reopen`, `deletes_survive_a_reopen`,
 ///   `the_last_batch_survives_a_drop_at_once`, `large_values_survive_a_reopen`,
 ///   `an_empty_store_reopens_empty`, `many_reopens_lose_nothing`).
 /// - A store declares the same durability as long as it lives
 ///   (`the_declared_durability_stays`).
+/// - To open a store that is open gives [`StorageErrorKind::Locked`], or a handle that
+///   shares it (`a_second_handle_is_refused_or_shares_the_store`).
+/// - Damage is [`StorageErrorKind::Corrupt`], never an absent key or a shorter scan
+///   (`damage_is_told_and_never_taken_for_absence`); what a crash left half written is
+///   none, and does not harm what comes after it (`a_torn_end_is_left_behind`).
 /// - From [`Durability::Process`] on, a killed process loses nothing for which `commit`
 ///   gave `Ok`, and leaves no part of a batch (`a_killed_process_loses_nothing_acked`,
 ///   `a_killed_process_leaves_batches_whole`).
@@ -73,11 +82,9 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 ///   `a_rebuilt_disk_leaves_batches_whole`).
 ///
 /// # What no case shows
-/// Only the backend's own tests can damage a store, fill its disk or open it twice:
-/// - Damage is [`StorageErrorKind::Corrupt`], never an absent key or a shorter scan.
+/// Only the backend's own tests can fill its disk or open it from a second process:
 /// - A full disk is [`StorageErrorKind::Full`], and the store can be read on.
-/// - A second handle or process gets [`StorageErrorKind::Locked`], unless handles share
-///   their state.
+/// - A second process gets [`StorageErrorKind::Locked`], unless processes share the store.
 pub trait StorageBackend: Send + Sync + 'static {
     /// The value of a key, or `None` if it has none.
     ///

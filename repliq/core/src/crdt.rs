@@ -24,7 +24,8 @@ use serde::de::DeserializeOwned;
 /// - [`join`](Crdt::join) is commutative, associative and idempotent
 ///   (`join_is_commutative`, `join_is_associative`, `join_is_idempotent`).
 /// - It gives what applying the union of both histories gives
-///   (`join_gives_the_union_of_histories`), in whatever order states come
+///   (`join_gives_the_union_of_histories`), removals too when nothing is left
+///   (`an_emptied_state_takes_along_what_it_removed`), in whatever order states come
 ///   (`states_may_come_late_and_often`), and what it gives takes ops like any other
 ///   (`a_joined_state_goes_on`).
 /// - A state that brings nothing changes nothing, and nothing is told
@@ -36,7 +37,9 @@ use serde::de::DeserializeOwned;
 /// - The serialized state is canonical: equal states give equal bytes, and decoding gives
 ///   a state that is the same in all it does (`a_state_survives_encoding`,
 ///   `a_decoded_state_goes_on`).
-/// - So do ops, one after the other without separators (`ops_survive_encoding`).
+/// - So do ops, one after the other without separators (`ops_survive_encoding`), and they
+///   do the same on their author's device, where they were never encoded
+///   (`an_op_does_the_same_before_and_after_encoding`).
 /// - Bytes that no state has are refused, or give a sound state
 ///   (`damaged_bytes_do_no_harm`).
 /// - [`slots`](Crdt::slots) is at least 1 and a function of the op alone
@@ -52,7 +55,8 @@ use serde::de::DeserializeOwned;
 /// - What is reported and done does not depend on who asked for reports
 ///   (`effects_do_not_depend_on_who_asked`).
 /// - [`reauthor`](Crdt::reauthor) on the state the op was made on has the same effect as
-///   the op (`an_edit_said_again_has_the_same_effect`).
+///   the op (`an_edit_said_again_has_the_same_effect`); that the state has moved on is no
+///   reason to keep silent (`an_edit_is_said_again_after_others`).
 /// - The type works as a part of a larger one, where versions and stamps are those of the
 ///   whole (`it_works_inside_a_struct`).
 #[diagnostic::on_unimplemented(

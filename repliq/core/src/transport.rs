@@ -19,7 +19,9 @@ pub const MAX_FRAME_BYTES: usize = 1 << 20;
 /// # Contract
 /// - Frames arrive whole, in order, unchanged and once
 ///   (`frames_arrive_whole_in_order_unchanged_and_once`, `frames_of_every_size_arrive`,
-///   `many_small_frames_arrive`).
+///   `many_small_frames_arrive`), equal ones as often as they are sent
+///   (`equal_frames_all_arrive`), and whatever is in them
+///   (`no_frame_is_taken_for_a_signal`).
 /// - Empty frames arrive too (`an_empty_frame_arrives`), and those of
 ///   [`MAX_FRAME_BYTES`] (`a_frame_of_the_maximum_size_arrives`).
 /// - Both directions work at once (`both_directions_carry_frames_at_once`), and every
@@ -31,7 +33,10 @@ pub const MAX_FRAME_BYTES: usize = 1 << 20;
 ///   refuses what `connect` refuses by its URL alone
 ///   (`an_endpoint_is_checked_without_connecting`).
 /// - To connect where nobody listens is [`TransportErrorKind::Unreachable`], in bounded
-///   time (`nobody_there_is_unreachable`).
+///   time (`nobody_there_is_unreachable`); one who answers and says nothing is given up,
+///   too (`a_silent_listener_is_given_up`).
+/// - A peer is [`Peer::Verified`] if the transport saw it prove its key, which is the same
+///   each time (`a_verified_peer_has_one_key`).
 /// - To listen where somebody listens is [`TransportErrorKind::InUse`]
 ///   (`a_place_in_use_is_refused`).
 /// - Port 0, or what stands for it, gives each listener a free place, and the listener
@@ -89,9 +94,11 @@ pub trait Transport: Send + Sync + 'static {
 /// - `accept` is cancel-safe: dropping its future loses no connection
 ///   (`accept_is_cancel_safe`).
 /// - A peer that stalls its handshake delays nobody else and is no error
-///   (`a_stalled_handshake_delays_nobody`).
+///   (`a_stalled_handshake_delays_nobody`), nor is one that breaks it off
+///   (`a_spoilt_handshake_is_no_error`).
 /// - `close` frees the endpoint (`closing_a_listener_frees_its_place`); from then on
-///   `accept` gives [`TransportErrorKind::Closed`] (`accepting_after_close_is_refused`).
+///   `accept` gives [`TransportErrorKind::Closed`] (`accepting_after_close_is_refused`),
+///   whoever waited (`nobody_is_accepted_after_close`).
 /// - Accepted connections live on (`accepted_connections_outlive_their_listener`).
 pub trait Listener: Send + 'static {
     /// The sending half of an accepted connection.
@@ -138,7 +145,8 @@ pub trait Listener: Send + 'static {
 /// - After it `send` gives [`TransportErrorKind::Closed`]
 ///   (`sending_after_own_close_is_refused`).
 /// - Closing twice is fine (`closing_twice_is_fine`), and closing from both ends
-///   (`closing_from_both_ends_is_clean`).
+///   (`closing_from_both_ends_is_clean`); after a close whose future was dropped another
+///   one does what is left (`a_dropped_close_can_be_said_again`).
 /// - What the peer sent before it saw the end still arrives
 ///   (`own_close_leaves_receiving_what_was_sent`); not every transport lets it send more.
 /// - Dropping it without a close breaks the connection off
@@ -169,11 +177,12 @@ pub trait FrameSender: Send + 'static {
 /// - When the peer is gone without a close it gives [`TransportErrorKind::Lost`], then and
 ///   on every later call (`a_peer_gone_without_close_is_lost`), also one that waits
 ///   (`a_waiting_recv_learns_of_a_lost_peer`).
+/// - A frame that is announced as larger than [`MAX_FRAME_BYTES`] is
+///   [`TransportErrorKind::TooLarge`] (`an_oversized_frame_of_a_peer_is_refused`).
 ///
 /// # What no case shows
-/// Only the transport's own tests can speak its protocol wrongly:
-/// - A frame that is announced as larger than [`MAX_FRAME_BYTES`] is
-///   [`TransportErrorKind::TooLarge`] before it is allocated.
+/// Only the transport's own tests can look at its memory and speak its protocol wrongly:
+/// - An oversized frame is refused before it is allocated.
 /// - Any other offence is [`TransportErrorKind::Protocol`], and never a frame.
 pub trait FrameReceiver: Send + 'static {
     /// The next frame, or `Ok(None)` once the peer has closed.
