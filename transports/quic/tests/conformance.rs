@@ -7,6 +7,7 @@ use repliq_conformance::transport::TransportHarness;
 use repliq_core::Endpoint;
 use repliq_transport_quic::{Quic, TlsConfig};
 use std::any::Any;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,12 @@ impl TransportHarness for Loopback {
             drop((socket, connection));
         });
         Some(Box::new(connected))
+    }
+
+    fn silence(&self) -> Option<(Endpoint, Box<dyn Any + Send>)> {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let at = format!("quic://{}", socket.local_addr().unwrap());
+        Some((at.parse().unwrap(), Box::new(socket)))
     }
 }
 
