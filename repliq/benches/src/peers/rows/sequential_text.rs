@@ -99,10 +99,11 @@ const KINDS: &[Kind] = &[
     Kind {
         id: "saved-bytes",
         what: "text, saved",
-        note: "what `save` writes. Letters that were deleted are in it for diamond-types, its \
-               fork, Loro and Automerge.",
+        note: "what `save` writes. Letters that were deleted are in it for Repliq, \
+               diamond-types, its fork, Loro and Automerge; who deleted them and when for all of \
+               those but Repliq.",
         measure: Bytes,
-        target: None,
+        target: Some(Target { at_most: 0.95, against: Some("diamond-types") }),
         single_edits: false,
         everywhere: true,
         round: Session::saved_bytes,

@@ -2,8 +2,8 @@
 //!
 //! What an app does alone in memory goes through `Standalone`; what needs an
 //! encoded change, made or taken, through [`held`]. Saved is what `Storage::put`
-//! writes. Full history is the log of changes as they travel, since the saved
-//! state keeps of a deleted letter that it was there, not which one it was.
+//! writes, with every letter that was deleted. Full history is the log of changes as
+//! they travel: it also has who deleted what, and when.
 
 mod held;
 
