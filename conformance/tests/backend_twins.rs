@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::env;
 
 /// A case and what breaks it.
-const TWINS: [(&str, Fault); 54] = [
+const TWINS: [(&str, Fault); 56] = [
     ("opens_empty_and_isolated", Fault::SharedByAll),
     ("an_absent_key_has_no_value", Fault::AbsentIsTheNext),
     ("a_value_reads_back", Fault::ValuesCutAt(255)),
@@ -57,6 +57,7 @@ const TWINS: [(&str, Fault); 54] = [
     ("deletes_survive_a_reopen", Fault::ForgetsDeletes),
     ("the_last_batch_survives_a_drop_at_once", Fault::ForgetsTheLastBatch),
     ("large_values_survive_a_reopen", Fault::ForgetsLargeValues),
+    ("long_keys_survive_a_reopen", Fault::ForgetsLongKeys),
     ("an_empty_store_reopens_empty", Fault::NeedsDataToReopen),
     ("many_reopens_lose_nothing", Fault::ForgetsAfterReopens(10)),
     ("the_declared_durability_stays", Fault::DurabilityFalls),
@@ -65,6 +66,7 @@ const TWINS: [(&str, Fault); 54] = [
     ("a_scan_sees_one_committed_state", Fault::ScansInPages),
     ("concurrent_commits_all_land", Fault::LostUpdates),
     ("concurrent_batches_apply_one_after_the_other", Fault::WritesOneByOne),
+    ("concurrent_commits_survive_a_reopen", Fault::KeepsAnotherOrder),
     ("another_thread_sees_what_was_committed", Fault::SeenByItsThreadOnly),
     ("a_read_during_writes_gives_a_committed_value", Fault::TornValues),
     ("a_killed_process_loses_nothing_acked", Fault::AcksBeforeWriting),

@@ -2,8 +2,8 @@
 //! between threads. Every thread has a fixed amount of work at least, so no case
 //! waits for time to pass.
 
-use super::expect::{all, check, expect_pairs, put, put_keys};
-use crate::backend::{BackendHarness, Stores};
+use super::expect::{all, check, expect_pairs, put, put_keys, require};
+use crate::backend::{BackendHarness, Shows, Stores};
 use crate::{CaseResult, Failure, Rng};
 use repliq_core::{Batch, Pair, StorageBackend};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -182,6 +182,28 @@ pub(crate) fn concurrent_batches_apply_one_after_the_other<H: BackendHarness>(
         })?;
     }
     Ok(())
+}
+
+pub(crate) fn concurrent_commits_survive_a_reopen<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    require(stores, Shows::Reopen)?;
+    let store = stores.open()?;
+    // A key of its own for each commit, and one that all commits of a round write: who
+    // came last there is for the store to say, but it has to say the same afterwards.
+    for round in 0..30_u8 {
+        writers(4, |thread| {
+            let mut batch = Batch::new();
+            batch.put([round], [thread]);
+            batch.put([round, thread], "");
+            Ok(store.commit(batch)?)
+        })?;
+    }
+    let pairs = all(&store)?;
+    check(pairs.len() == 150, || format!("of 150 keys that threads wrote {} came", pairs.len()))?;
+    drop(store);
+    expect_pairs("after a reopen", &all(&stores.open()?)?, &pairs)
 }
 
 pub(crate) fn another_thread_sees_what_was_committed<H: BackendHarness>(

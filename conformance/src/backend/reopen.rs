@@ -70,6 +70,24 @@ pub(crate) fn large_values_survive_a_reopen<H: BackendHarness>(
     expect_pairs("after a reopen", &all(&stores.open()?)?, &expected)
 }
 
+pub(crate) fn long_keys_survive_a_reopen<H: BackendHarness>(
+    stores: &Stores<H>,
+    rng: &mut Rng,
+) -> CaseResult {
+    require(stores, Shows::Reopen)?;
+    let store = stores.open()?;
+    let prefix = rng.bytes(1023);
+    let mut expected = Vec::new();
+    for length in [127, 128, 255, 256, 257, 1023] {
+        let key: Vec<u8> = prefix.iter().copied().take(length).chain([7]).collect();
+        put(&store, key.clone(), length.to_be_bytes())?;
+        expected.push((key, length.to_be_bytes().to_vec()));
+    }
+    expected.sort();
+    drop(store);
+    expect_pairs("after a reopen", &all(&stores.open()?)?, &expected)
+}
+
 pub(crate) fn an_empty_store_reopens_empty<H: BackendHarness>(
     stores: &Stores<H>,
     _: &mut Rng,

@@ -65,6 +65,10 @@ pub(crate) enum Fault {
     ForgetsDeletes,
     ForgetsTheLastBatch,
     ForgetsLargeValues,
+    /// As one that writes the length of a key into one byte.
+    ForgetsLongKeys,
+    /// Writes what it keeps and what it shows each under a lock of its own.
+    KeepsAnotherOrder,
     NeedsDataToReopen,
     ForgetsAfterReopens(usize),
     DurabilityFalls,
@@ -95,6 +99,8 @@ struct State {
     pairs: Map,
     /// What the store held before its last commit.
     before: Map,
+    /// What is kept, where that is not what is shown.
+    kept: Map,
     deleted: Map,
     opened: usize,
     commits: usize,
@@ -268,6 +274,8 @@ impl Model {
             }
             Fault::ForgetsTheLastBatch => state.pairs = state.before.clone(),
             Fault::ForgetsLargeValues => state.pairs.retain(|_, value| value.len() <= 1 << 16),
+            Fault::ForgetsLongKeys => state.pairs.retain(|key, _| key.len() < 256),
+            Fault::KeepsAnotherOrder => state.pairs = state.kept.clone(),
             Fault::NeedsDataToReopen if state.pairs.is_empty() => {
                 return Err(StorageErrorKind::Corrupt.into());
             }
@@ -440,6 +448,22 @@ impl Model {
                 }
                 self.state().pairs = copy;
             }
+            Fault::KeepsAnotherOrder => {
+                let mut state = self.state();
+                let kept =
+                    batch.iter().filter_map(|(key, value)| Some((key.to_vec(), value?.to_vec())));
+                state.kept.extend(kept);
+                state.commits += 1;
+                let overtaken = !state.commits.is_multiple_of(2);
+                drop(state);
+                if overtaken {
+                    linger();
+                }
+                let mut state = self.state();
+                for (key, value) in batch {
+                    self.write(&mut state, &key, value.as_deref());
+                }
+            }
             _ => {
                 for (key, value) in batch {
                     let half = value.as_ref().map(|value| value[..value.len() / 2].to_vec());
@@ -522,7 +546,10 @@ impl StorageBackend for Model {
                     return Err(StorageErrorKind::Io.into());
                 }
             }
-            Fault::WritesOneByOne | Fault::TornValues | Fault::LostUpdates => {
+            Fault::WritesOneByOne
+            | Fault::TornValues
+            | Fault::LostUpdates
+            | Fault::KeepsAnotherOrder => {
                 self.commit_without_a_lock(batch);
                 return Ok(());
             }

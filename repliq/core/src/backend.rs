@@ -64,6 +64,7 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 /// - What was committed is there when the store is opened again, and nothing else
 ///   (`values_survive_a_reopen`, `deletes_survive_a_reopen`,
 ///   `the_last_batch_survives_a_drop_at_once`, `large_values_survive_a_reopen`,
+///   `long_keys_survive_a_reopen`, `concurrent_commits_survive_a_reopen`,
 ///   `an_empty_store_reopens_empty`, `many_reopens_lose_nothing`).
 /// - A store declares the same durability as long as it lives
 ///   (`the_declared_durability_stays`).
