@@ -155,13 +155,24 @@ async fn a_relay_goes_on_once_a_full_disk_has_space_again() {
         set(&notes, &n.to_string(), &"x".repeat(200_000)).await.unwrap();
     }
     within(status.wait_for(|status| matches!(status, StoreStatus::Failing(_)))).await.unwrap();
+    // Whoever comes now is told why nothing goes on, not only who was there at the time.
+    let (late, its) = device(SledBackend::open(home.path().join("late")).unwrap()).await;
+    set(&its, "late", "1").await.unwrap();
+    let late = late.sync(&url).await.unwrap();
+    let mut offline = late.watch_status();
+    for _ in 0..3 {
+        let why = within(offline.wait_for(|now| matches!(now, LinkStatus::Offline(_)))).await;
+        assert!(why.unwrap().to_string().contains("disk is full"), "{}", late.status());
+        within(offline.wait_for(|now| !matches!(now, LinkStatus::Offline(_)))).await.unwrap();
+    }
     disk.free();
     within(link.synced()).await.unwrap();
+    within(late.synced()).await.unwrap();
     within(status.wait_for(|status| matches!(status, StoreStatus::Working))).await.unwrap();
     let other = TempDir::new().unwrap();
     let (second, copy) = device(SledBackend::open(other.path().join("device")).unwrap()).await;
     let link = second.sync(&url).await.unwrap();
     within(link.synced()).await.unwrap();
-    assert_eq!(copy.read(|m| m.len()).unwrap(), 41);
+    assert_eq!(copy.read(|m| m.len()).unwrap(), 42);
     relay.close().await;
 }

@@ -41,9 +41,7 @@ pub(crate) enum AppError {
         .0.display()
     )]
     WouldOverwrite(PathBuf),
-    #[error(
-        "no connection to {url} for {seconds} s ({why}): check the URL and that a server runs there"
-    )]
+    #[error("not in sync with {url} after {seconds} s of trying: {why}")]
     NobodyAnswers { url: String, seconds: f64, why: String },
     #[error("syncing with {url} failed: {source}")]
     Sync { url: String, source: SyncError },

@@ -165,7 +165,8 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
         let (space, peer_space, peer_key, role, synced) = match origin {
             Origin::Link { space, peer_space, url, synced } => {
                 let key = link_key(&url);
-                let cursor = cursor(engine, &space, &key).await?;
+                let cursor = cursor(engine, &space, &key).await;
+                let cursor = cursor.map_err(|why| Ending::Session(SessionError::Store(why)))?;
                 let role = Role::Initiator { cursor };
                 (Some(space), peer_space, key, role, synced)
             }
@@ -403,7 +404,13 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
             self.peer_key = peer_key(peer);
         }
         let Some((space, _)) = &self.space else { return Ok(()) };
-        let cursor = cursor(self.engine, space, &self.peer_key).await?;
+        let cursor = match cursor(self.engine, space, &self.peer_key).await {
+            Ok(cursor) => cursor,
+            Err(why) => {
+                self.session.store_failed(why);
+                return Ok(());
+            }
+        };
         let reader = &self.engine.reader;
         let claim_valid = claim.is_some_and(|claim| reader.is_place(&space.name, claim));
         self.session.identified(Identified { head: self.head(), cursor, claim_valid });
@@ -516,7 +523,7 @@ impl<'a, F: FnMut(Notice, bool) + Send> Driver<'a, F> {
                 self.session.document_changes(&changes, done, now);
             }
             Done::Summary(summary, head) => self.session.summarized(summary, head),
-            Done::Failed(why) => return Err(Ending::Session(SessionError::Store(why))),
+            Done::Failed(why) => self.session.store_failed(why),
         }
         Ok(())
     }
@@ -537,11 +544,10 @@ fn lost() -> Ending {
 
 /// How far the feed of a peer is held. Unreadable counts as not at all; a store
 /// that does not answer ends the connection.
-async fn cursor(engine: &Engine, space: &Space, peer: &Bytes) -> Result<Option<Position>, Ending> {
+async fn cursor(engine: &Engine, space: &Space, peer: &Bytes) -> Result<Option<Position>, String> {
     let (reader, name, peer) = (engine.reader.clone(), Arc::clone(&space.name), peer.clone());
     let read = engine.reading(move || reader.cursor(&name, &peer)).await;
-    let read = read.map_err(|error| Ending::Session(SessionError::Store(error.to_string())))?;
-    Ok(read.ok().flatten())
+    Ok(read.map_err(|error| error.to_string())?.ok().flatten())
 }
 
 fn link_key(url: &str) -> Bytes {

@@ -68,7 +68,7 @@ pub enum Farewell {
     #[error("it waited too long")]
     Stalled,
     /// Its store failed.
-    #[error("its store failed")]
+    #[error("its store takes nothing now: look there whether its disk is full")]
     Store,
     /// It has the same replica id.
     #[error("it has the same replica id")]

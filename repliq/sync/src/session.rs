@@ -153,6 +153,21 @@ impl Session {
         }
     }
 
+    /// Our store cannot answer an effect. The peer is told so, with
+    /// [`Farewell::Store`], and both sessions end.
+    pub fn store_failed(&mut self, why: String) {
+        if matches!(self.stage, Stage::Identifying(_)) {
+            if self.config.role == Role::Acceptor {
+                self.outgoing.head = Position::default();
+                self.say_hello(None);
+            }
+            self.output.send(&Message::Goodbye(Farewell::Store));
+            self.end(Err(SessionError::Store(why)));
+        } else {
+            self.fail(SessionError::Store(why));
+        }
+    }
+
     /// The answer to [`Effect::ReadFeed`]: the entries after the number asked
     /// for, without gaps and of one epoch, and the place of the last of them.
     pub fn feed(&mut self, changes: &[OutgoingChange], through: Position, now: Duration) {
