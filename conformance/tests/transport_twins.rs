@@ -115,6 +115,15 @@ fn every_case_has_a_twin_and_every_twin_a_case() {
     assert_eq!(cases::<Harness>().len(), names.len(), "two cases have one name");
 }
 
+/// As the Unix sockets of the examples once did.
+#[test]
+fn a_check_that_lets_through_what_connect_refuses_is_seen() {
+    let name = "an_endpoint_is_checked_without_connecting";
+    let case = cases::<Harness>().into_iter().find(|case| case.name == name).unwrap();
+    let report = run_case(&case, Harness::broken(Bug::ChecksTheSchemeAlone), 1);
+    assert!(matches!(report.outcome, Outcome::Failed(_)), "{:?}", report.outcome);
+}
+
 #[test]
 fn each_twin_fails_its_case() {
     let cases = cases::<Harness>();

@@ -5,6 +5,7 @@ use super::ends::{Patience, broken, expect_error, listen, meet};
 use crate::{CaseResult, Failure, Rng};
 use repliq_core::{Endpoint, Listener, Peer, Transport, TransportErrorKind};
 use std::time::Duration;
+use tokio::time::timeout;
 
 pub(super) async fn it_serves_the_schemes_it_names<H: TransportHarness>(
     harness: &H,
@@ -51,7 +52,28 @@ pub(super) async fn an_endpoint_is_checked_without_connecting<H: TransportHarnes
     expect_error(connector.check(&elsewhere), TransportErrorKind::Endpoint, "checking a scheme")?;
     // Whether anybody is there is no part of it.
     listener.close().await?;
-    Ok(connector.check(&at)?)
+    connector.check(&at)?;
+    let (sign, authority) = (if at.as_str().contains('?') { '&' } else { '?' }, at.authority());
+    let scheme = at.scheme();
+    for doubtful in [
+        format!("{at}{sign}repliq-no-such-parameter=1"),
+        format!("{scheme}://somebody@{authority}{}", at.path()),
+        format!("{scheme}://{authority}/{}", "x".repeat(5_000)),
+        format!("{scheme}://{authority}/%FF"),
+    ] {
+        let Ok(doubtful) = doubtful.parse::<Endpoint>() else { continue };
+        if connector.check(&doubtful).is_err() {
+            continue;
+        }
+        // Refused by its URL is refused at once; whoever tries for long does not refuse it.
+        let connected = timeout(Duration::from_secs(1), connector.connect(&doubtful)).await;
+        if let Ok(Err(refused)) = connected
+            && refused.kind == TransportErrorKind::Endpoint
+        {
+            return broken(format!("check takes what connect refuses: {refused}"));
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn each_listener_has_a_place_of_its_own<H: TransportHarness>(

@@ -47,6 +47,8 @@ pub(crate) enum Bug {
     NamesNoScheme,
     IgnoresScheme,
     ChecksNothing,
+    /// Leaves `check` as the trait has it, and refuses more than that.
+    ChecksTheSchemeAlone,
     OnePlaceForAll,
     SecondListenerTakesOver,
     HangsOnNobody,
@@ -154,6 +156,9 @@ impl Transport for Twin {
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<TwinConnection, TransportError> {
         self.check_scheme(endpoint)?;
+        if self.has(Bug::ChecksTheSchemeAlone) && endpoint.as_str().contains('?') {
+            return Err(TransportErrorKind::Endpoint.into());
+        }
         let listener = self.listening.lock().unwrap().get(endpoint.authority()).cloned();
         let Some(listener) = listener.filter(|listener| !listener.is_closed()) else {
             if self.has(Bug::HangsOnNobody) {

@@ -36,6 +36,10 @@ impl Transport for UnixSocket {
         &[place::SCHEME]
     }
 
+    fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        Place::of(endpoint).map(drop)
+    }
+
     async fn connect(
         &self,
         endpoint: &Endpoint,

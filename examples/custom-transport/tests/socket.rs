@@ -57,6 +57,8 @@ async fn a_path_that_no_socket_can_have_is_a_wrong_endpoint() {
     assert_eq!(refusal(&long).await, Kind::Endpoint);
     let connected = UnixSocket.connect(&at(&long)).await.map(drop).unwrap_err();
     assert_eq!(connected.kind, Kind::Endpoint);
+    // Told when a device asks to sync, not when it waits for that.
+    assert_eq!(UnixSocket.check(&at(&long)).unwrap_err().kind, Kind::Endpoint);
     assert_eq!(refusal(&directory.path().join("no/such/place.sock")).await, Kind::Endpoint);
     for url in ["unix://", "unix://host/relay.sock"] {
         let error = UnixSocket.connect(&url.parse().unwrap()).await.map(drop).unwrap_err();
