@@ -17,7 +17,11 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(THREADS));
     let extent = match std::env::var("REPLIQ_MATRIX").as_deref() {
         Ok("full") => Extent::Full,
-        _ => Extent::Pairwise,
+        Ok("") | Err(_) => Extent::Pairwise,
+        Ok(other) => {
+            eprintln!("REPLIQ_MATRIX={other} is not known here: write full, or leave it away");
+            return ExitCode::FAILURE;
+        }
     };
     let trial = |cell: repliq_conformance_matrix::Cell| {
         let name = cell.name.clone();
