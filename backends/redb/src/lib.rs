@@ -1,7 +1,7 @@
 //! The redb storage backend for Repliq: one file, safe against power cuts.
 //!
 //! It promises that a commit survives a power cut once it returns, and that a
-//! damaged file is [`Corrupt`](StorageErrorKind::Corrupt), never an empty store. It
+//! damaged file is [`Corrupt`](repliq_core::StorageErrorKind::Corrupt), never an empty store. It
 //! never writes into a file that is not a store, never panics, and never makes a
 //! redb type public.
 //!

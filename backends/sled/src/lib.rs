@@ -2,7 +2,7 @@
 //!
 //! It promises that a commit survives a power cut once it returns, that damage
 //! is a typed error but for one case below, and that a store lost, cut short or
-//! rolled back is [`Corrupt`](StorageErrorKind::Corrupt), never an empty one. It never
+//! rolled back is [`Corrupt`](repliq_core::StorageErrorKind::Corrupt), never an empty one. It never
 //! writes into a directory that is not a store, never panics, and never makes a
 //! sled type public.
 //!
