@@ -46,10 +46,7 @@ impl Transport for Tcp {
     }
 
     fn check(&self, endpoint: &Endpoint) -> Answer<()> {
-        if self.0 != Flaw::ChecksNothing && endpoint.scheme() != "broken" {
-            return Err(TransportErrorKind::Endpoint.into());
-        }
-        Ok(())
+        if self.0 == Flaw::ChecksNothing { Ok(()) } else { address(endpoint) }
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Answer<Pipe> {
