@@ -39,8 +39,9 @@ const TWINS: [(&str, Fault); 17] = [
     (REBUILT_TEARS, Fault::PanicsOnATornEnd),
 ];
 
-/// A rare fault is given as many power cuts as a patient run makes.
-const RUNS: u64 = 20;
+/// A rare fault is given as many power cuts as a patient run makes. The rarest
+/// shows in a quarter of the runs.
+const RUNS: u64 = 60;
 
 fn run(name: &str, fault: Fault, seed: u64) -> CaseReport {
     let case = cases::<Harness>().into_iter().find(|case| case.name == name).unwrap();

@@ -17,8 +17,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// How many disks are made from one record.
-const DISKS_OF_ONE: usize = 5;
+/// How many disks are made from one record. The next record begins on the last of
+/// them: what a store leaves of a torn end shows only after that.
+const DISKS_OF_ONE: usize = 2;
 const MOST_BATCHES: usize = 30;
 
 pub(super) fn each_disk<H: BackendHarness>(
@@ -84,9 +85,8 @@ impl<H: BackendHarness> Rebuilt<'_, H> {
         records: &[Record],
         rng: &mut Rng,
     ) -> CaseResult {
-        let all: usize = records.iter().map(|record| record.steps.len()).sum();
         let count = DISKS_OF_ONE.min(cuts() - self.cut);
-        let mut points: Vec<_> = (0..count).map(|_| rng.below(all + 1)).collect();
+        let mut points: Vec<_> = (0..count).map(|_| point(records, rng)).collect();
         points.sort_unstable();
         let (mut at, mut acked) = (0, self.acked);
         let mut first_call = 0;
@@ -132,5 +132,25 @@ impl<H: BackendHarness> Rebuilt<'_, H> {
             self.acked = found.then();
         }
         Ok(())
+    }
+}
+
+/// Where to cut: at any step, or where most is at stake, while a sync is under way.
+fn point(records: &[Record], rng: &mut Rng) -> usize {
+    let steps =
+        records.iter().flat_map(|record| record.steps.iter().map(move |step| (record, step)));
+    let syncs = |record: &Record, step: &Step| match step {
+        Step::Begin(number) => matches!(record.calls.get(*number), Some(Call::Sync { .. })),
+        Step::End(_) => false,
+    };
+    let begun: Vec<_> = steps
+        .clone()
+        .enumerate()
+        .filter(|(_, (record, step))| syncs(record, step))
+        .map(|(at, _)| at + 1)
+        .collect();
+    match begun.get(rng.below(2 * begun.len().max(1))) {
+        Some(at) => *at,
+        None => rng.below(steps.count() + 1),
     }
 }
