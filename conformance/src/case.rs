@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a case may take before it counts as hung, for each step of [`effort`].
-const WATCHDOG: Duration = Duration::from_secs(120);
+const WATCHDOG: Duration = Duration::from_secs(300);
 
 /// Whether an implementation may do without.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]

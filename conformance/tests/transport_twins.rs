@@ -22,7 +22,7 @@ struct Harness {
 
 impl Harness {
     fn sound() -> Self {
-        Self { transport: Twin::new(None), patience: Duration::from_secs(20) }
+        Self { transport: Twin::new(None), patience: Duration::from_secs(60) }
     }
 
     fn broken(bug: Bug) -> Self {

@@ -48,7 +48,7 @@ fn everything_in_time(path: &Path, what: &str) -> Result<Vec<Pair>, StorageError
     let (tell, told) = mpsc::sync_channel(1);
     let path = path.to_owned();
     thread::spawn(move || tell.send(everything(&path)));
-    told.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|why| panic!("{what}: {why}"))
+    told.recv_timeout(Duration::from_secs(300)).unwrap_or_else(|why| panic!("{what}: {why}"))
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -8,13 +8,14 @@ use crate::parts::{Net, Store};
 use crate::types::Type;
 use crate::world::{Shared, wall};
 use repliq::prelude::*;
-use repliq::{LinkStatus, StorageError};
+use repliq::{Error, LinkStatus, StorageError, TransportErrorKind};
 use repliq_conformance::Failure;
 use repliq_conformance::engine::{
-    Device, Events, Failing, Link, Lossy, Network, PLACES, Party, Place, Relay, Step,
+    Device, Events, Failing, Link, Lossy, Network, PATIENCE, PLACES, Party, Place, Relay, Step,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A [`Store`] of any backend.
 pub(crate) trait AnyStore: Send + Sync {
@@ -62,8 +63,21 @@ impl<N: Net, K: Type> Anywhere<K> for N {
 
     fn listen<'a>(&'a self, relay: &'a repliq::Relay, at: Option<&'a str>) -> Step<'a, String> {
         Box::pin(async move {
-            let listening = relay.listen(self.transport(), at.unwrap_or(N::ANY)).await?;
-            Ok(listening.to_string())
+            let begun = Instant::now();
+            loop {
+                match relay.listen(self.transport(), at.unwrap_or(N::ANY)).await {
+                    Ok(listening) => return Ok(listening.to_string()),
+                    Err(Error::Transport(error)) if error.kind == TransportErrorKind::InUse => {
+                        // Another cell may have got the port while the relay was closed, and
+                        // gives it back soon.
+                        if begun.elapsed() > PATIENCE {
+                            return Err(error.into());
+                        }
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         })
     }
 }

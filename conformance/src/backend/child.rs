@@ -26,7 +26,7 @@ const ERRAND: &str = "REPLIQ_CONFORMANCE_CHILD";
 const LOOK: &str = "look";
 const LARGE: &str = "large";
 /// How long a child may take to commit one batch, or to look.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How much of what a child says about its end is shown.
 const LAST_WORDS: usize = 800;
 

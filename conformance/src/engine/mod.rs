@@ -33,7 +33,7 @@ use std::time::Duration;
 
 /// How long a case waits for one thing. All ends in a fraction of a second when
 /// all is well.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who takes part in a case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

@@ -152,8 +152,8 @@ pub(super) async fn accepting_after_close_is_refused<H: TransportHarness>(
     Ok(())
 }
 
-/// Well below any handshake timeout, after which even a blocked listener goes on.
-const SOON: Duration = Duration::from_secs(4);
+/// Below the timeouts of three handshakes, after which even a blocked listener goes on.
+const SOON: Duration = Duration::from_secs(8);
 
 pub(super) async fn a_stalled_handshake_delays_nobody<H: TransportHarness>(
     harness: &H,

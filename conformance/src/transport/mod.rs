@@ -85,7 +85,7 @@ pub trait TransportHarness: Send + Sync + 'static {
 
     /// How long a single step, such as one frame's arrival, may take.
     fn patience(&self) -> Duration {
-        Duration::from_secs(20)
+        Duration::from_secs(60)
     }
 }
 

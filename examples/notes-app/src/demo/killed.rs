@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 /// How long the process may take to connect.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs this program on a device's data until it is connected, then kills it.
 pub(crate) async fn run_and_kill(data_dir: &Path, url: &str) -> Result<(), AppError> {

@@ -29,7 +29,7 @@ use wire::Wire;
 /// How many notes the edits need, beside new ones.
 const NEEDED: usize = 7;
 /// How long anything may take that should take no time.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the demo in a temporary directory, which stays if something is wrong.
 pub(crate) async fn run(folder: Option<&Path>) -> Result<(), AppError> {

@@ -88,7 +88,7 @@ fn a_file_that_cannot_be_a_note_is_named_and_keeps_no_other_from_being_imported(
     let ended = place.start("a", &["import", text(&folder)]).ended();
     assert_eq!(ended.code, Some(1));
     assert!(ended.errors.contains("latin1.md is not UTF-8"), "{ended:?}");
-    assert!(ended.output.contains("1 files left alone"), "{ended:?}");
+    assert!(ended.output.contains("1 file left alone"), "{ended:?}");
     assert!(place.run("a", &["list"]).ends_with("  Good\n"));
 
     let complaint = place.refused("a", &["import", text(&place.path("nowhere"))]);

@@ -63,6 +63,12 @@ impl Place {
         (server, url)
     }
 
+    /// A server where one was.
+    fn server_again(&self, device: &str, url: &str) -> Process {
+        let address = url.strip_prefix("ws://").unwrap();
+        Process::start_again(|| self.app(device, &["server", "--addr", address]), url)
+    }
+
     fn sync(&self, device: &str, url: &str) {
         self.run(device, &["sync", "--url", url]);
     }

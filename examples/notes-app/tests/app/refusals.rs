@@ -31,9 +31,9 @@ fn a_server_serves_though_the_notes_beside_it_are_in_use() {
 #[test]
 fn a_port_in_use() {
     let place = Place::new();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let _taken = TcpListener::bind(taken).unwrap();
-    let complaint = place.refused("a", &["server", "--addr", &taken.to_string()]);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let complaint = place.refused("a", &["server", "--addr", &address]);
     assert!(complaint.contains("in use") && complaint.contains("another port"), "{complaint}");
 }
 

@@ -1,7 +1,7 @@
 //! Notes on several devices.
 
 use super::{Place, real, shipped, text};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 #[test]
 fn the_commands_of_the_readme_work_one_after_the_other() {
@@ -120,9 +120,7 @@ fn watch_says_when_the_relay_goes_and_comes_back() {
     watch.line_with("* live");
     drop(server);
     watch.line_with("* offline");
-    let address = url.strip_prefix("ws://").unwrap();
-    let mut server = place.start("relay", &["server", "--addr", address]);
-    server.endpoint("ws");
+    let _server = place.server_again("relay", &url);
     watch.line_with("* live");
 }
 
@@ -130,9 +128,10 @@ fn watch_says_when_the_relay_goes_and_comes_back() {
 fn sync_gives_up_where_nobody_answers() {
     let place = Place::new();
     place.add("a", "Kept", "");
-    // Bound and let go: nobody listens there.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("ws://{address}");
+    // Taken by the near end of a connection: nobody listens there, nor ever will.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let url = format!("ws://{}", near.local_addr().unwrap());
     let complaint = place.refused("a", &["sync", "--url", &url, "--timeout", "0.3"]);
     assert!(complaint.contains(&url) && complaint.contains("0.3 s"), "{complaint}");
     assert!(complaint.contains("nobody answers"), "{complaint}");
@@ -158,9 +157,7 @@ fn everything_arrives_though_the_server_is_killed_while_a_device_syncs() {
     let mut watch = place.start("a", &["watch", "--url", &url]);
     watch.line_with("* ");
     drop(server);
-    let address = url.strip_prefix("ws://").unwrap();
-    let mut server = place.start("relay", &["server", "--addr", address]);
-    server.endpoint("ws");
+    let _server = place.server_again("relay", &url);
     watch.line_with("* live");
     drop(watch);
     place.sync("a", &url);

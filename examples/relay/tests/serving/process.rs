@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{JoinHandle, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running program.
 pub(crate) struct Process {
@@ -64,6 +64,26 @@ impl Process {
         let line = self.line_with(&at);
         let from = line.find(&at).unwrap() + 1;
         line[from..].split([' ', ',']).next().unwrap().to_owned()
+    }
+
+    /// A relay where one was, once it listens. Somebody else may have got its port
+    /// meanwhile, and gives it back soon.
+    pub(crate) fn start_again(mut relay: impl FnMut() -> Command, url: &str) -> Self {
+        let begun = Instant::now();
+        loop {
+            let again = Self::start(&mut relay());
+            match again.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    assert!(line.contains(url), "{line}");
+                    return again;
+                }
+                Err(_) => {
+                    let complaint = again.ended().complaint();
+                    let taken = complaint.contains("another port") && begun.elapsed() < PATIENCE;
+                    assert!(taken, "{complaint}");
+                }
+            }
+        }
     }
 
     /// Sends a signal, such as `"INT"`.

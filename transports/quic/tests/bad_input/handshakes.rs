@@ -21,7 +21,7 @@ async fn datagrams_of_garbage_disturb_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_opens_a_connection_and_says_nothing_is_dropped_in_time() {
-    let (mut listener, at) = listener(&quic().handshake_timeout(Duration::from_millis(300))).await;
+    let (mut listener, at) = listener(&quic().handshake_timeout(Duration::from_secs(3))).await;
     let raw = async {
         let (_socket, connection) = raw_connection(&at, &[b"repliq/1"]).await.unwrap();
         // A stream that nothing is written to is unknown to the other side.
@@ -85,7 +85,7 @@ async fn what_cannot_be_connected_to_is_a_typed_error_that_names_it() {
         for error in [quic().connect(&at).await.unwrap_err(), quic().listen(&at).await.unwrap_err()]
         {
             assert_eq!(error.kind, TransportErrorKind::Endpoint, "{error}");
-            assert!(error.to_string().contains(url), "{error}");
+            assert!(error.to_string().contains(&at.to_string()), "{error}");
         }
     }
 }

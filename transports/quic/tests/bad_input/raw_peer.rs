@@ -14,9 +14,9 @@ pub(crate) const END: [u8; 4] = u32::MAX.to_be_bytes();
 
 /// A hang becomes a failure that says where.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(20), future).await {
+    match tokio::time::timeout(Duration::from_secs(120), future).await {
         Ok(value) => value,
-        Err(_) => panic!("{what}: no end after 20 s"),
+        Err(_) => panic!("{what}: no end after 120 s"),
     }
 }
 

@@ -146,8 +146,8 @@ async fn a_flood_of_pings_from_a_peer_that_reads_nothing_stays_bounded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_silent_for_too_long_is_lost_after_pings() {
     let transport = WebSocket::new()
-        .ping_interval(Duration::from_millis(20))
-        .idle_timeout(Duration::from_millis(100));
+        .ping_interval(Duration::from_millis(50))
+        .idle_timeout(Duration::from_secs(2));
     let (mut raw, mut accepted) = raw_client(&transport).await;
     expect_error(&mut accepted, TransportErrorKind::Lost).await;
     assert_eq!(

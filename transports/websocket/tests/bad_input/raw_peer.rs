@@ -21,9 +21,9 @@ pub(crate) const FINAL: u8 = 0x80;
 
 /// A hang becomes a failure that says where.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(20), future).await {
+    match tokio::time::timeout(Duration::from_secs(120), future).await {
         Ok(value) => value,
-        Err(_) => panic!("{what}: no end after 20 s"),
+        Err(_) => panic!("{what}: no end after 120 s"),
     }
 }
 
