@@ -199,46 +199,56 @@ fn a_missing_or_empty_file_is_never_an_empty_store() {
     }
 }
 
+/// The file in a store of which the name begins like this.
+fn index(path: &Path, beginning: &str) -> Option<String> {
+    let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter_map(|name| name.into_string().ok()).find(|name| name.starts_with(beginning))
+}
+
+/// Writes until the first segments of the log are written over, so that the log without
+/// its index is no store any more. Gives what the store holds then.
+fn outgrow_the_log(path: &Path, alone: &Path) -> Vec<Pair> {
+    for round in 1..=20 {
+        for _ in 0..30 {
+            let store = SledBackend::open(path).unwrap();
+            let mut batch = Batch::new();
+            batch.put("large", vec![round; 150_000]);
+            store.commit(batch).unwrap();
+        }
+        copy(path, alone);
+        fs::remove_file(alone.join(index(alone, "snap.").unwrap())).unwrap();
+        match everything(alone) {
+            Ok(_) => fs::remove_dir_all(alone).unwrap(),
+            Err(error) => {
+                assert_eq!(error.kind, StorageErrorKind::Corrupt, "{error}");
+                return vec![(b"large".to_vec(), vec![round; 150_000])];
+            }
+        }
+    }
+    panic!("sled never writes over what it has written");
+}
+
 /// What a power cut may leave while sled opens a store: the old index is removed, and
 /// the new one has not got its name yet.
 #[test]
 fn a_store_that_lost_its_index_while_it_was_opened_opens_by_the_copy() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("store");
-    // So much is written over that the first segment of the log is.
-    for number in 0..4 {
-        let store = SledBackend::open(&path).unwrap();
-        for _ in 0..40 {
-            let mut batch = Batch::new();
-            batch.put("large", vec![number; 150_000]);
-            store.commit(batch).unwrap();
-        }
-    }
-    let expected = vec![(b"large".to_vec(), vec![3; 150_000])];
-    let index = |beginning: &str| {
-        let mut names = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name());
-        names.find(|name| name.to_str().unwrap().starts_with(beginning))
-    };
-    let name = index("snap.").unwrap();
-    let bytes = fs::read(path.join(&name)).unwrap();
-    fs::remove_file(path.join(&name)).unwrap();
-    let alone = home.path().join("alone");
-    copy(&path, &alone);
-    let why = everything(&alone).map(|pairs| pairs.len()).unwrap_err();
-    assert_eq!(why.kind, StorageErrorKind::Corrupt, "{why}");
+    let expected = outgrow_the_log(&path, &home.path().join("alone"));
+    let name = index(&path, "snap.").unwrap();
+    fs::rename(path.join(&name), path.join(format!("kept.{name}"))).unwrap();
     for half_made in [false, true] {
         if half_made {
-            fs::write(path.join(format!("{}.generating", name.display())), "half").unwrap();
+            fs::write(path.join(format!("{name}.generating")), "half").unwrap();
         }
-        fs::write(path.join(format!("kept.{}", name.display())), &bytes).unwrap();
         let found = home.path().join(format!("found {half_made}"));
         copy(&path, &found);
         assert!(everything(&found).unwrap() == expected);
     }
     // The copy goes once the new index is safe.
     drop(SledBackend::open(&path).unwrap());
-    assert!(index("snap.").is_some());
-    assert_eq!(index("kept."), None);
+    assert!(index(&path, "snap.").is_some());
+    assert_eq!(index(&path, "kept."), None);
 }
 
 #[test]
