@@ -3,8 +3,9 @@
 //!
 //! It promises that nothing of them is lost: they stay in the state, go wherever
 //! the state goes, and are read once a version runs that knows the field. It takes
-//! up what came in, some 60 bytes more an op, and never more. It never looks into
-//! the bytes.
+//! up what came in, some 100 bytes more an op and 900 a field, of which there are at
+//! most [`MAX_TAG`](crate::derive::MAX_TAG); more it does not refuse, because no type may
+//! refuse an op for a limit of this device. It never looks into the bytes.
 
 use crate::derive::{Digest, read_frame};
 use crate::{Stamp, Version, encode};

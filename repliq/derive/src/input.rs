@@ -131,7 +131,7 @@ impl About {
                     let tags;
                     syn::parenthesized!(tags in meta.input);
                     for tag in Punctuated::<LitInt, Token![,]>::parse_terminated(&tags)? {
-                        if about.retired.insert(tag.base10_parse()?, tag.span()).is_some() {
+                        if about.retired.insert(number_of(&tag)?, tag.span()).is_some() {
                             return Err(Error::new(tag.span(), "this tag is retired already"));
                         }
                     }
@@ -186,6 +186,18 @@ enum Role {
     Unsaid,
 }
 
+/// The largest tag there may be: `repliq_core::derive::MAX_TAG`.
+const MAX_TAG: u32 = 4_095;
+
+fn number_of(tag: &LitInt) -> Result<u32> {
+    match tag.base10_parse() {
+        Ok(number) if number > MAX_TAG => {
+            Err(Error::new(tag.span(), format!("a tag is at most {MAX_TAG}")))
+        }
+        parsed => parsed,
+    }
+}
+
 fn role(field: &Field) -> Result<Role> {
     let mut role = Role::Unsaid;
     for attribute in field.attrs.iter().filter(|found| found.path().is_ident("crdt")) {
@@ -195,7 +207,7 @@ fn role(field: &Field) -> Result<Role> {
             }
             if meta.path.is_ident("tag") {
                 let tag: LitInt = meta.value()?.parse()?;
-                role = Role::Tagged(tag.base10_parse()?, tag.span());
+                role = Role::Tagged(number_of(&tag)?, tag.span());
                 Ok(())
             } else if meta.path.is_ident("unknown") {
                 role = Role::Unknown;

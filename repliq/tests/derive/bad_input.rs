@@ -38,6 +38,31 @@ fn a_frame_that_says_other_slots_than_its_op_is_refused() {
     assert!(decode::<v2::NoteOp>(&frame(77, digest, 0, &bytes)).is_err());
 }
 
+/// What is kept of an unknown field costs more than an op on it, so there are not as
+/// many fields as ops.
+#[test]
+fn a_tag_that_no_field_can_have_is_refused() {
+    let (_, digest, _, bytes) = op();
+    let (largest, larger) = (repliq::derive::MAX_TAG, repliq::derive::MAX_TAG + 1);
+    assert!(decode::<v2::NoteOp>(&frame(largest, digest, 1, &bytes)).is_ok());
+    let read = decode::<v2::NoteOp>(&frame(larger, digest, 1, &bytes));
+    assert!(matches!(read, Err(DecodeError::Invalid(why)) if why.contains("tag")), "{read:?}");
+
+    type Ops = Vec<(repliq::Stamp, (u32, [u8; 2], u64, Vec<u8>))>;
+    let state = |of_state: u32, of_ops: u32| {
+        let frames = vec![(of_state, digest, bytes.clone())];
+        let rest: Vec<(u32, Ops, Vec<u8>)> = vec![(of_ops, Ops::new(), Vec::new())];
+        decode::<v2::Note>(&encode(&(frames, rest)))
+    };
+    assert!(state(largest, largest).is_ok());
+    for wrong in [state(larger, largest), state(largest, larger)] {
+        assert!(
+            matches!(wrong, Err(DecodeError::Invalid(why)) if why.contains("tag")),
+            "{wrong:?}"
+        );
+    }
+}
+
 #[test]
 fn a_frame_longer_or_shorter_than_its_op_is_refused_with_the_reason() {
     let (tag, digest, slots, bytes) = op();

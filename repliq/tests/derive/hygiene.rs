@@ -23,7 +23,7 @@ mod nothing_in_scope {
         /// A keyword.
         #[crdt(tag = 0)]
         pub(super) r#type: ::repliq::crdts::PnCounter,
-        #[crdt(tag = 4_294_967_295)]
+        #[crdt(tag = 4_095)]
         self_: ::repliq::crdts::PnCounter,
         #[crdt(tag = 0x10)]
         at: ::repliq::crdts::PnCounter,

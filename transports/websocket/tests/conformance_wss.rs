@@ -7,6 +7,7 @@ use repliq_core::Endpoint;
 use repliq_transport_websocket::{TlsConfig, WebSocket};
 use std::any::Any;
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 struct Loopback(TlsConfig);
 
@@ -14,7 +15,7 @@ impl TransportHarness for Loopback {
     type Transport = WebSocket;
 
     fn transport(&self) -> WebSocket {
-        WebSocket::new().tls(self.0.clone())
+        WebSocket::new().tls(self.0.clone()).handshake_timeout(Duration::from_secs(20))
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -12,7 +12,7 @@ mod table;
 mod wire;
 
 use crate::check;
-use crate::commands::{progress_bar, say};
+use crate::commands::{count, progress_bar, say};
 use crate::error::AppError;
 use crate::import::import;
 use by_hand::{ByHand, Edit};
@@ -112,7 +112,8 @@ impl Demo {
             a.tag(id, "todo", &mut self.by_hand).await?;
             changes += 1;
         }
-        self.end(format!("{} Markdown files imported into A", imported.added), changes)
+        let files = count(imported.added, "Markdown file");
+        self.end(format!("{files} imported into A"), changes)
     }
 
     /// Has both devices online until they hold the same, checks it, and takes them

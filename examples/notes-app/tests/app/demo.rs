@@ -36,7 +36,7 @@ fn a_folder_with_a_single_note_is_enough() {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("only.md"), "").unwrap();
     let said = demo(&place, &[text(&folder)]);
-    assert!(said.contains("1 Markdown files imported into A"), "{said}");
+    assert!(said.contains("1 Markdown file imported into A"), "{said}");
     assert!(said.contains("notes      9 on each device"), "{said}");
 }
 

@@ -7,7 +7,7 @@
 //! equal bytes; reading refuses anything else and never panics.
 
 use super::recognise::recognise;
-use super::{Digest, digest, read_op};
+use super::{Digest, check_tag, digest, read_op};
 use crate::framing::{refuse, refuse_to_write, within};
 use crate::unknown::{Kept, Part, UnknownState};
 use crate::{
@@ -177,6 +177,9 @@ fn read<T: Fields>(frames: Vec<StateFrame<'_>>, rest: Vec<Rest>) -> Result<T, De
     if !is_sorted {
         return Err(DecodeError::Invalid("fields are out of order"));
     }
+    // They are sorted: the last is the largest.
+    let last = [frames.last().map(|frame| frame.tag), rest.last().map(|(tag, ..)| *tag)];
+    last.into_iter().flatten().try_for_each(check_tag)?;
     let mut state = T::default();
     let mut kept = UnknownFields::default();
     let mut written = Vec::with_capacity(frames.len());

@@ -1,4 +1,4 @@
-//! A tag twice, and one that is retired.
+//! A tag twice, one that is retired, and one that is too large.
 extern crate repliq_core as repliq;
 
 use repliq::UnknownFields;
@@ -14,6 +14,8 @@ struct Note {
     body: Text,
     #[crdt(tag = 3)]
     footnotes: Text,
+    #[crdt(tag = 4096)]
+    links: Text,
     #[crdt(unknown)]
     unknown: UnknownFields,
 }
