@@ -147,11 +147,17 @@ impl Forged {
                 assert_eq!(text.anchor(0, repliq_crdts::Side::Before), None);
                 let mut other = text_of(3);
                 other.insert(0, "o").unwrap();
-                other.merge(repliq_core::Standalone::resume(
-                    Saved { state: text, ..Saved::default() },
-                    ReplicaId::from_bytes([9; 16]),
-                ));
+                // Nor is anything counted as seen.
+                let (version, last) = (other.version().clone(), other.last());
+                let damaged = || {
+                    let seen = [(ReplicaId::from_bytes([9; 16]), 7)].into_iter().collect();
+                    let saved = Saved { state: text.clone(), version: seen, last: last.plus(9) };
+                    repliq_core::Standalone::resume(saved, ReplicaId::from_bytes([9; 16]))
+                };
+                assert!(other.merge(damaged()).is_err());
+                assert_eq!((other.version(), other.last()), (&version, last));
                 assert_eq!(other.to_string(), "o");
+                assert!(damaged().merge(other).is_err());
             }
         }
         refused
@@ -244,11 +250,11 @@ proptest! {
     ) {
         let (mut a, mut b) = (text_of(1), text_of(2));
         a.insert(0, "hello world").unwrap();
-        b.merge(a.clone());
+        b.merge(a.clone()).unwrap();
         a.delete(2..7).unwrap();
         b.insert(4, "XYZ").unwrap();
         b.insert(0, "12").unwrap();
-        a.merge(b.clone());
+        a.merge(b.clone()).unwrap();
         let mut bytes = encode(&*a);
         for (place, byte) in damage {
             *place.get_mut(&mut bytes) = byte;
