@@ -93,9 +93,15 @@ impl<C: Crdt> OpWriter<C> {
     ///
     /// # Errors
     /// As [`OpWriter::write`].
-    pub fn finish(&mut self) -> Result<&mut Vec<u8>, CrdtError> {
+    pub fn finish(&mut self) -> Result<&[u8], CrdtError> {
         self.write_held()?;
-        Ok(&mut self.payload)
+        Ok(&self.payload)
+    }
+
+    /// What the payload was written to, to be used again.
+    #[must_use]
+    pub fn into_payload(self) -> Vec<u8> {
+        self.payload
     }
 
     #[inline]

@@ -108,10 +108,10 @@ impl<C: Crdt> Standalone<C> {
         &mut self,
         edit: impl FnOnce(&mut Tx<'_, C>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let (next, log) = (self.next_dot(), self.stamps());
-        let ended = |extent, log: Stamps| Ok((extent, log.first));
-        let (result, (extent, first)) = transact(&mut self.state, next, log, edit, ended)?;
-        self.advance(next, extent, first);
+        let (next, mut log) = (self.next_dot(), self.stamps());
+        let ended = |extent, _: &mut Stamps| Ok(extent);
+        let (result, extent) = transact(&mut self.state, next, &mut log, edit, ended)?;
+        self.advance(next, extent, log.first);
         Ok(result)
     }
 
@@ -158,9 +158,9 @@ impl<C: Crdt> Standalone<C> {
 fn transact<C: Crdt, L: TransactionLog<C>, R, E: From<CrdtError>, T>(
     state: &mut C,
     next: Dot,
-    log: L,
+    log: &mut L,
     edit: impl FnOnce(&mut Tx<'_, C>) -> Result<R, E>,
-    end: impl FnOnce(Extent, L) -> Result<T, CrdtError>,
+    end: impl FnOnce(Extent, &mut L) -> Result<T, CrdtError>,
 ) -> Result<(R, T), E> {
     let mut effects = Effects::new(false, true);
     let mut transaction = Transaction::new(state, next, &mut effects, log);

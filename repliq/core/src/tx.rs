@@ -262,6 +262,20 @@ pub trait TransactionLog<C: Crdt> {
     fn record(&mut self, op: &C::Op) -> Result<(), CrdtError>;
 }
 
+impl<C: Crdt, L: TransactionLog<C>> TransactionLog<C> for &mut L {
+    fn begin(&mut self) -> Hlc {
+        (**self).begin()
+    }
+
+    fn grow(&mut self, op: &mut C::Op) -> Option<u64> {
+        (**self).grow(op)
+    }
+
+    fn record(&mut self, op: &C::Op) -> Result<(), CrdtError> {
+        (**self).record(op)
+    }
+}
+
 /// The root of a transaction: applies ops to a state, stamps and logs them.
 ///
 /// It does not roll back by itself; on an error or a panic the owner takes the

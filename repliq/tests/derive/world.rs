@@ -57,7 +57,7 @@ impl<C: Used> App for C {
             C::edit(rng, &mut Tx::from_cursor(&mut transaction));
         }
         let (extent, mut log) = transaction.finish().unwrap();
-        (log.writer.finish().unwrap().clone(), extent.slots, extent.ops)
+        (log.writer.finish().unwrap().to_vec(), extent.slots, extent.ops)
     }
 
     fn bytes(&self) -> Vec<u8> {

@@ -4,8 +4,7 @@
 //! typed error. It never looks at the payload.
 
 use super::{Chain, ChangeHeader, KeyId};
-use crate::codec::decode_prefix;
-use crate::{DecodeError, Hlc, Version};
+use crate::{DecodeError, Hlc, ReplicaId, Version};
 
 /// The first number of a header is `slots << FLAGS`, and in the lowest bits which of
 /// the parts that may be left out follow.
@@ -88,7 +87,7 @@ impl ChangeHeader {
             (chain, rest) = (Chain(*before), after);
         }
         if has(DEPS) {
-            (deps, rest) = decode_prefix(rest)?;
+            (deps, rest) = read_version(rest)?;
         }
         if has(KEY) {
             let (id, after) = read_number(rest)?;
@@ -96,6 +95,23 @@ impl ChangeHeader {
         }
         Ok((Self { slots: first >> FLAGS, hlc: Hlc(hlc), chain, deps, key }, has(PACKED), rest))
     }
+}
+
+/// Reads a version as the codec writes it.
+fn read_version(bytes: &[u8]) -> Result<(Version, &[u8]), DecodeError> {
+    let (count, mut rest) = read_number(bytes)?;
+    let count = usize::try_from(count).map_err(|_| DecodeError::TooLong)?;
+    if count > rest.len() / 17 {
+        return Err(DecodeError::TooLong);
+    }
+    let mut entries = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (replica, after) = take::<16>(rest)?;
+        let (held, after) = read_number(after)?;
+        entries.push((ReplicaId::from_bytes(*replica), held));
+        rest = after;
+    }
+    Ok((entries.into_iter().collect(), rest))
 }
 
 const OUT_OF_RANGE: DecodeError = DecodeError::Invalid("a number is out of range");
@@ -155,7 +171,7 @@ pub(super) fn take<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), De
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ReplicaId;
+    use crate::codec::decode_prefix;
     use proptest::prelude::*;
 
     proptest! {

@@ -78,9 +78,9 @@ impl<C: Crdt> Standalone<C> {
         let dot = self.next_dot();
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
-        let log = Written { stamps: self.stamps(), writer: OpWriter::new(payload) };
+        let mut log = Written { stamps: self.stamps(), writer: OpWriter::new(payload) };
         let unsaid = &mut self.unsaid;
-        let end = |extent: Extent, mut log: Written<C>| {
+        let end = |extent: Extent, log: &mut Written<C>| {
             let Some(first) = log.stamps.first.filter(|_| extent.ops > 0) else { return Ok(None) };
             let payload = log.writer.finish()?;
             let deps = std::mem::take(unsaid);
@@ -91,15 +91,16 @@ impl<C: Crdt> Standalone<C> {
                 *unsaid = header.deps;
                 return Err(CrdtError::Limit("a change takes at most 16 MiB"));
             }
-            Ok(Some((extent, first, change, std::mem::take(payload))))
+            Ok(Some((extent, first, change)))
         };
-        let (result, ended) =
-            transact(&mut self.state, dot, log, |tx| Ok::<R, CrdtError>(edit(tx)), end)?;
-        let change = ended.map(|(extent, first, change, payload)| {
+        let edit = |tx: &mut Tx<'_, C>| Ok::<R, CrdtError>(edit(tx));
+        let (result, ended) = transact(&mut self.state, dot, &mut log, edit, end)?;
+        let room = log.writer.into_payload();
+        if room.capacity() <= KEPT_ROOM {
+            self.payload = room;
+        }
+        let change = ended.map(|(extent, first, change)| {
             self.advance(dot, extent, Some(first));
-            if payload.capacity() <= KEPT_ROOM {
-                self.payload = payload;
-            }
             change
         });
         Ok((result, change))
