@@ -55,6 +55,16 @@ impl Stretch {
     }
 }
 
+/// Elements with consecutive handles and sequence numbers, and whose they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Owned {
+    pub(crate) first: u32,
+    pub(crate) len: u32,
+    /// The number of the replica.
+    pub(crate) author: u32,
+    pub(crate) seq: u64,
+}
+
 /// Why elements cannot be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -126,29 +136,36 @@ impl Identity {
         Ok(first)
     }
 
-    /// The identity of elements with these dots, in this order. O(n log n).
-    pub(crate) fn of(dots: impl Iterator<Item = (Dot, u32)>) -> Result<Self, Refusal> {
+    /// The identity of elements that are told twice: by handle, from 0 on without
+    /// holes, and by dot. O(n).
+    pub(crate) fn of(
+        replicas: &[ReplicaId],
+        by_handle: impl Iterator<Item = Owned>,
+        by_dot: impl Iterator<Item = Owned>,
+    ) -> Self {
         let mut identity = Self::default();
-        for (dot, len) in dots {
-            dot.seq.checked_add(u64::from(len)).ok_or(Refusal::Overflow)?;
-            let (first, author) = (identity.len, identity.number_or_new(dot.replica));
-            if len > MAX_ELEMENTS - first {
-                return Err(Refusal::Full);
+        for replica in replicas {
+            identity.number_or_new(*replica);
+        }
+        let mut end = None;
+        for owned in by_handle {
+            let Owned { first, len, author, seq } = owned;
+            if end != Some((author, seq)) {
+                identity.spans.push(Span { first, author, seq });
             }
-            identity.spans.push(Span { first, author, seq: dot.seq });
-            if let Some(author) = identity.authors.get_mut(author as usize) {
-                author.stretches.push(Stretch { seq: dot.seq, first, len });
-            }
+            end = Some((author, seq + u64::from(len)));
             identity.len += len;
         }
-        for author in &mut identity.authors {
-            author.stretches.sort_unstable_by_key(|held| held.seq);
-            let apart = |a: &Stretch, b: &Stretch| a.end() <= b.seq;
-            if !author.stretches.is_sorted_by(apart) {
-                return Err(Refusal::Taken);
+        for Owned { first, len, author, seq } in by_dot {
+            let Some(author) = identity.authors.get_mut(author as usize) else { continue };
+            match author.stretches.last_mut() {
+                Some(last) if last.end() == seq && last.first + last.len == first => {
+                    last.len += len
+                }
+                _ => author.stretches.push(Stretch { seq, first, len }),
             }
         }
-        Ok(identity)
+        identity
     }
 
     /// All elements in the order of their dots, as far as they have consecutive

@@ -25,6 +25,17 @@ struct Entry {
 }
 
 impl Places {
+    /// The places of the handles `0..end`: ascending runs that begin at a handle
+    /// and are in a leaf.
+    pub(crate) fn of(runs: &[(u32, u32)], end: u32) -> Self {
+        let mut places = Self::default();
+        for (first, leaf) in runs {
+            places.append(*first, *leaf);
+        }
+        places.end = end;
+        places
+    }
+
     /// The handle after the last.
     pub(crate) const fn end(&self) -> u32 {
         self.end

@@ -5,6 +5,7 @@
 //! where an element belongs, and knows no dots.
 #![allow(clippy::indexing_slicing, reason = "numbers of leaves, nodes and slots are made here")]
 
+mod bulk;
 mod edit;
 mod growth;
 
@@ -234,12 +235,6 @@ impl Tree {
             left -= run.visible();
         }
         None
-    }
-
-    /// The right origin of the element before a place that is not at the start of
-    /// its run.
-    pub(crate) fn right_before(&self, spot: Spot) -> u32 {
-        self.leaves[spot.leaf as usize].runs[spot.run].right()
     }
 
     /// The run around a place that is not at its start.

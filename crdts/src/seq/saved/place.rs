@@ -1,0 +1,338 @@
+//! Where the runs of a saved sequence stand: the order of [`order`](crate::seq::order)
+//! for all of them at once, by a walk through the tree that their origins make.
+//!
+//! The walk goes from the end of the sequence to its start, so that the right
+//! origins by which right children are ordered have their place already. It takes
+//! O(n log n) whatever the origins are; those that no history has are refused. It
+//! never allocates by the element.
+#![allow(clippy::indexing_slicing, reason = "the numbers of runs and pieces are made here")]
+
+use super::Damage;
+use super::read::{Child, Read};
+use crate::seq::Seq;
+use crate::seq::identity::{Identity, Owned};
+use crate::seq::run::{NONE, Run};
+use crate::seq::tree::Tree;
+use repliq_core::ReplicaId;
+
+/// What handles the elements of a sequence get that is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Handles {
+    /// In the order of the sequence.
+    InOrder,
+    /// First the living in the order of the sequence, then the dead in the order
+    /// of their dots.
+    LivingFirst,
+}
+
+/// A part of a run, between whose elements nothing else stands.
+struct Piece {
+    /// Its elements are the numbers from this one up to the next piece.
+    first: u32,
+    is_dead: bool,
+    /// Whether it starts a run; another is a right child of the piece before it.
+    starts_run: bool,
+    author: u32,
+    seq: u64,
+    /// Where the list of children starts of the element before it and of its first.
+    children: u32,
+    /// The piece that ends with its left origin, once that is known.
+    left: u32,
+    /// The piece that starts with its right origin, once that is known.
+    right: u32,
+    /// Its first handle.
+    handle: u32,
+    /// How many pieces stand behind it, once it has its place.
+    behind: u32,
+}
+
+/// A run that is to be placed as the child of an element, by what stands beside
+/// it: right children of the element before a number, then left children of the
+/// element with it, each in the order of dots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Hung(u64);
+
+impl Hung {
+    fn new(run: u32, child: Child) -> Self {
+        let (number, is_left) = match child {
+            // The start counts as the element before number 0.
+            Child::After(left) | Child::Between(left, _) => (left.wrapping_add(1), false),
+            Child::Before(right) => (right, true),
+        };
+        Self(u64::from(number) << 33 | u64::from(is_left) << 32 | u64::from(run))
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "31 bits")]
+    const fn number(self) -> u32 {
+        (self.0 >> 33) as u32
+    }
+
+    const fn is_left_child(self) -> bool {
+        self.0 >> 32 & 1 == 1
+    }
+
+    const fn is_right_child_before(self, number: u32) -> bool {
+        self.number() == number && !self.is_left_child()
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    const fn run(self) -> usize {
+        self.0 as u32 as usize
+    }
+}
+
+/// What is still to do on the way to the start.
+enum Step {
+    /// Go to a piece, of which the origins are known, and all that is below it.
+    Enter { piece: u32, left: u32, right: u32 },
+    /// Give a piece its place: all right of it has one.
+    Place(u32),
+}
+
+/// The pieces of all runs in the order of their dots, and what is known of their
+/// places.
+pub(super) struct Places<'a> {
+    runs: &'a [Read],
+    hung: Vec<Hung>,
+    pieces: Vec<Piece>,
+    /// The first piece of each run.
+    starts: Vec<u32>,
+    /// The pieces that have a place, from the end of the sequence on.
+    order: Vec<u32>,
+    steps: Vec<Step>,
+    handles: Handles,
+    /// The handle that was given last.
+    next: u32,
+}
+
+impl<'a> Places<'a> {
+    /// Cuts runs wherever something is placed beside one of their elements or has
+    /// one as its own right origin, and between living and dead ones.
+    pub(super) fn of(runs: &'a [Read], dead: &[(u32, u32)], handles: Handles) -> Self {
+        let numbered = (0..).zip(runs);
+        let mut hung: Vec<_> = numbered.map(|(run, read)| Hung::new(run, read.child)).collect();
+        hung.sort_unstable();
+        let mut cuts: Vec<_> = runs.iter().filter_map(|run| run.child.own_right()).collect();
+        cuts.sort_unstable();
+        let elements = runs.last().map_or(0, |run| run.first + run.len);
+        let living = elements - dead.iter().map(|(start, end)| end - start).sum::<u32>();
+        let most = runs.len() + hung.len() + cuts.len() + 2 * dead.len() + 1;
+        let mut places = Self {
+            runs,
+            hung,
+            pieces: Vec::with_capacity(most),
+            starts: Vec::with_capacity(runs.len()),
+            order: Vec::new(),
+            steps: Vec::new(),
+            handles,
+            next: if handles == Handles::InOrder { elements } else { living },
+        };
+        places.cut(&cuts, dead, living);
+        places.order.reserve_exact(places.pieces.len());
+        places
+    }
+
+    fn cut(&mut self, mut cuts: &[u32], mut dead: &[(u32, u32)], living: u32) {
+        let mut hung = self.hung.iter().map(|hung| hung.number()).enumerate().peekable();
+        let mut next_dead = living;
+        for run in self.runs {
+            self.starts.push(number(self.pieces.len()));
+            let (mut first, end) = (run.first, run.first + run.len);
+            while first < end {
+                let children = hung.peek().map_or(self.hung.len(), |(place, _)| *place);
+                while hung.next_if(|(_, at)| *at <= first).is_some() {}
+                while let [cut, rest @ ..] = cuts
+                    && *cut <= first
+                {
+                    cuts = rest;
+                }
+                while let [(_, to), rest @ ..] = dead
+                    && *to <= first
+                {
+                    dead = rest;
+                }
+                let (is_dead, mut to) = match dead {
+                    [(from, to), ..] if *from <= first => (true, *to),
+                    [(from, _), ..] => (false, *from),
+                    [] => (false, end),
+                };
+                let cut = cuts.first().copied().unwrap_or(end);
+                let hung = hung.peek().map_or(end, |(_, at)| *at);
+                to = to.min(end).min(cut).min(hung);
+                self.pieces.push(Piece {
+                    first,
+                    is_dead,
+                    starts_run: first == run.first,
+                    author: run.author,
+                    seq: run.seq + u64::from(first - run.first),
+                    children: number(children),
+                    left: NONE,
+                    right: NONE,
+                    handle: next_dead,
+                    behind: NONE,
+                });
+                if is_dead {
+                    next_dead += to - first;
+                }
+                first = to;
+            }
+        }
+        let children = hung.peek().map_or(self.hung.len(), |(place, _)| *place);
+        self.pieces.push(Piece::end(self.elements(), number(children)));
+    }
+
+    fn elements(&self) -> u32 {
+        self.runs.last().map_or(0, |run| run.first + run.len)
+    }
+
+    /// Gives every piece its place.
+    pub(super) fn in_order(mut self) -> Result<Self, Damage> {
+        self.enter_right_children(0, NONE, NONE)?;
+        while let Some(step) = self.steps.pop() {
+            match step {
+                Step::Enter { piece, left, right } => self.enter(piece, left, right)?,
+                Step::Place(piece) => self.place(piece),
+            }
+        }
+        if self.order.len() + 1 == self.pieces.len() {
+            Ok(self)
+        } else {
+            Err(Damage("origins are missing or go round in a circle"))
+        }
+    }
+
+    /// Enters a piece and those that follow it in its run, up to one that is not
+    /// the only right child of the one before.
+    fn enter(&mut self, mut piece: u32, mut left: u32, right: u32) -> Result<(), Damage> {
+        loop {
+            let next = piece + 1;
+            let entered = &mut self.pieces[piece as usize];
+            (entered.left, entered.right) = (left, right);
+            self.steps.push(Step::Place(piece));
+            let following = &self.pieces[next as usize];
+            let hung = self.hung.get(following.children as usize);
+            if hung.is_some_and(|hung| hung.is_right_child_before(following.first)) {
+                return self.enter_right_children(next, piece, right);
+            }
+            if following.starts_run {
+                return Ok(());
+            }
+            (left, piece) = (piece, next);
+        }
+    }
+
+    /// Enters the right children of the last element of `left`, which has the
+    /// right origin `right`: what is hung before `next`, and that itself if it is
+    /// of the same run.
+    fn enter_right_children(&mut self, next: u32, left: u32, right: u32) -> Result<(), Damage> {
+        let before = self.steps.len();
+        let following = &self.pieces[next as usize];
+        for hung in &self.hung[following.children as usize..] {
+            if !hung.is_right_child_before(following.first) {
+                break;
+            }
+            let right = match self.runs[hung.run()].child {
+                Child::Between(_, own) => self.piece_from(own)?,
+                _ => right,
+            };
+            self.steps.push(Step::Enter { piece: self.starts[hung.run()], left, right });
+        }
+        if !following.starts_run {
+            self.steps.push(Step::Enter { piece: next, left, right });
+        }
+        let children = &mut self.steps[before..];
+        if children.len() > 1 {
+            // The farther their right origin, the farther to the left.
+            let behind = |piece| if piece == NONE { 0 } else { self.pieces[piece as usize].behind };
+            children.sort_unstable_by_key(|step| match step {
+                Step::Enter { piece, right, .. } => (behind(*right), *piece),
+                Step::Place(piece) => (0, *piece),
+            });
+        }
+        Ok(())
+    }
+
+    /// The piece that starts with a number which is the right origin of a right
+    /// child. It must have its place: else it would be below the left origin, and
+    /// those two were never neighbours.
+    fn piece_from(&self, number: u32) -> Result<u32, Damage> {
+        if number == NONE {
+            return Ok(NONE);
+        }
+        let piece = self.pieces.binary_search_by_key(&number, |piece| piece.first);
+        let piece = piece.ok().filter(|piece| self.pieces[*piece].behind != NONE);
+        let piece = piece.and_then(|piece| u32::try_from(piece).ok());
+        piece.ok_or(Damage("the origins were never neighbours"))
+    }
+
+    fn place(&mut self, place: u32) {
+        self.order.push(place);
+        let len = self.len(place);
+        let piece = &mut self.pieces[place as usize];
+        piece.behind = number(self.order.len());
+        if !piece.is_dead || self.handles == Handles::InOrder {
+            self.next -= len;
+            piece.handle = self.next;
+        }
+        let left = piece.left;
+        for hung in &self.hung[piece.children as usize..] {
+            if hung.number() > piece.first {
+                break;
+            }
+            if hung.is_left_child() {
+                let piece = self.starts[hung.run()];
+                self.steps.push(Step::Enter { piece, left, right: place });
+            }
+        }
+    }
+
+    fn len(&self, piece: u32) -> u32 {
+        self.pieces[piece as usize + 1].first - self.pieces[piece as usize].first
+    }
+
+    /// The sequence, once every piece has its place.
+    pub(super) fn into_seq(self, replicas: &[ReplicaId]) -> Seq {
+        let tree = Tree::of(self.order.iter().rev().map(|piece| self.run(*piece)));
+        let owned = |number: u32| {
+            let Piece { handle, author, seq, .. } = self.pieces[number as usize];
+            Owned { first: handle, len: self.len(number), author, seq }
+        };
+        let numbers = || 0..number(self.order.len());
+        let is_first =
+            |piece: &u32| self.handles == Handles::InOrder || !self.pieces[*piece as usize].is_dead;
+        let first = self.order.iter().rev().copied().filter(is_first);
+        let by_handle = first.chain(numbers().filter(|piece| !is_first(piece)));
+        let identity = Identity::of(replicas, by_handle.map(owned), numbers().map(owned));
+        Seq { tree, identity, open: None }
+    }
+
+    fn run(&self, number: u32) -> Run {
+        let Piece { handle, is_dead, left, right, .. } = self.pieces[number as usize];
+        let piece = |piece: u32| self.pieces.get(piece as usize);
+        let left = piece(left).map_or(NONE, |piece| piece.handle + self.len(left) - 1);
+        let right = piece(right).map_or(NONE, |piece| piece.handle);
+        Run::new(handle, self.len(number), left, right).with_dead(is_dead)
+    }
+}
+
+impl Piece {
+    /// What stands for the end of the last piece.
+    const fn end(elements: u32, children: u32) -> Self {
+        Self {
+            first: elements,
+            is_dead: false,
+            starts_run: true,
+            author: 0,
+            seq: 0,
+            children,
+            left: NONE,
+            right: NONE,
+            handle: 0,
+            behind: NONE,
+        }
+    }
+}
+
+fn number(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(NONE)
+}
