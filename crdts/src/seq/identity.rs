@@ -147,6 +147,7 @@ impl Identity {
         for replica in replicas {
             identity.number_or_new(*replica);
         }
+        identity.spans.reserve(by_handle.size_hint().1.unwrap_or(0));
         let mut end = None;
         for owned in by_handle {
             let Owned { first, len, author, seq } = owned;
@@ -155,6 +156,10 @@ impl Identity {
             }
             end = Some((author, seq + u64::from(len)));
             identity.len += len;
+        }
+        identity.spans.shrink_to_fit();
+        if let [author] = identity.authors.as_mut_slice() {
+            author.stretches.reserve(identity.spans.len());
         }
         for Owned { first, len, author, seq } in by_dot {
             let Some(author) = identity.authors.get_mut(author as usize) else { continue };

@@ -27,10 +27,10 @@ struct Entry {
 impl Places {
     /// The places of the handles `0..end`: ascending runs that begin at a handle
     /// and are in a leaf.
-    pub(crate) fn of(runs: &[(u32, u32)], end: u32) -> Self {
+    pub(crate) fn of(runs: impl Iterator<Item = (u32, u32)>, end: u32) -> Self {
         let mut places = Self::default();
         for (first, leaf) in runs {
-            places.append(*first, *leaf);
+            places.append(first, leaf);
         }
         places.end = end;
         places

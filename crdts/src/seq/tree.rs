@@ -9,6 +9,8 @@ mod bulk;
 mod edit;
 mod growth;
 
+pub(crate) use bulk::Bulk;
+
 use crate::seq::places::Places;
 use crate::seq::run::{NONE, Run};
 

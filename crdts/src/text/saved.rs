@@ -9,7 +9,7 @@
 
 use super::scalars::Scalars;
 use super::{History, Text};
-use crate::seq::{Columns, Damage, Handles, Seq, pack, unpack};
+use crate::seq::{Columns, Damage, Handles, Packing, Seq, pack, unpack};
 use repliq_core::ReplicaId;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -107,10 +107,10 @@ impl Saved {
             deleted.push_str(scalars.get(dead.first, dead.len));
         }
         Self {
-            text: Bytes(pack(text.as_bytes())),
+            text: Bytes(pack(text.as_bytes(), Packing::Quick)),
             replicas,
             pieces: Bytes(pieces),
-            deleted: Bytes(pack(deleted.as_bytes())),
+            deleted: Bytes(pack(deleted.as_bytes(), Packing::Small)),
         }
     }
 }

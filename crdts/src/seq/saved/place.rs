@@ -12,7 +12,7 @@ use super::read::{Child, Read};
 use crate::seq::Seq;
 use crate::seq::identity::{Identity, Owned};
 use crate::seq::run::{NONE, Run};
-use crate::seq::tree::Tree;
+use crate::seq::tree::Bulk;
 use repliq_core::ReplicaId;
 
 /// What handles the elements of a sequence get that is read.
@@ -29,11 +29,11 @@ pub(crate) enum Handles {
 struct Piece {
     /// Its elements are the numbers from this one up to the next piece.
     first: u32,
+    run: u32,
     is_dead: bool,
-    /// Whether it starts a run; another is a right child of the piece before it.
-    starts_run: bool,
-    author: u32,
-    seq: u64,
+    /// Whether it is a right child of the last element of the piece before it, with
+    /// that one's right origin.
+    goes_on: bool,
     /// Where the list of children starts of the element before it and of its first.
     children: u32,
     /// The piece that ends with its left origin, once that is known.
@@ -69,6 +69,34 @@ impl Hung {
 
     const fn is_left_child(self) -> bool {
         self.0 >> 32 & 1 == 1
+    }
+
+    /// In order, from the order of runs: a sort by radix, which takes a fourth of
+    /// the time of one by comparison.
+    fn in_order(mut all: Vec<Self>) -> Vec<Self> {
+        const BITS: u32 = 10;
+        if all.len() < 1 << BITS {
+            all.sort_unstable();
+            return all;
+        }
+        let most = all.iter().fold(0, |most, hung| most | hung.0);
+        let mut sorted = all.clone();
+        for shift in (32..u64::BITS - most.leading_zeros()).step_by(BITS as usize) {
+            let digit = |hung: &Self| (hung.0 >> shift) as usize & ((1 << BITS) - 1);
+            let mut ends = [0; 1 << BITS];
+            all.iter().for_each(|hung| ends[digit(hung)] += 1);
+            let mut sum = 0;
+            for end in &mut ends {
+                sum += std::mem::replace(end, sum);
+            }
+            for hung in &all {
+                let end = &mut ends[digit(hung)];
+                sorted[*end] = *hung;
+                *end += 1;
+            }
+            std::mem::swap(&mut all, &mut sorted);
+        }
+        all
     }
 
     const fn is_right_child_before(self, number: u32) -> bool {
@@ -109,9 +137,9 @@ impl<'a> Places<'a> {
     /// Cuts runs wherever something is placed beside one of their elements or has
     /// one as its own right origin, and between living and dead ones.
     pub(super) fn of(runs: &'a [Read], dead: &[(u32, u32)], handles: Handles) -> Self {
-        let numbered = (0..).zip(runs);
-        let mut hung: Vec<_> = numbered.map(|(run, read)| Hung::new(run, read.child)).collect();
-        hung.sort_unstable();
+        let numbered = (0..).zip(runs).filter(|(_, run)| !run.goes_on());
+        let hung = numbered.map(|(number, run)| Hung::new(number, run.child)).collect();
+        let hung = Hung::in_order(hung);
         let mut cuts: Vec<_> = runs.iter().filter_map(|run| run.child.own_right()).collect();
         cuts.sort_unstable();
         let elements = runs.last().map_or(0, |run| run.first + run.len);
@@ -135,7 +163,7 @@ impl<'a> Places<'a> {
     fn cut(&mut self, mut cuts: &[u32], mut dead: &[(u32, u32)], living: u32) {
         let mut hung = self.hung.iter().map(|hung| hung.number()).enumerate().peekable();
         let mut next_dead = living;
-        for run in self.runs {
+        for (place, run) in (0..).zip(self.runs) {
             self.starts.push(number(self.pieces.len()));
             let (mut first, end) = (run.first, run.first + run.len);
             while first < end {
@@ -161,10 +189,9 @@ impl<'a> Places<'a> {
                 to = to.min(end).min(cut).min(hung);
                 self.pieces.push(Piece {
                     first,
+                    run: place,
                     is_dead,
-                    starts_run: first == run.first,
-                    author: run.author,
-                    seq: run.seq + u64::from(first - run.first),
+                    goes_on: first > run.first || run.goes_on(),
                     children: number(children),
                     left: NONE,
                     right: NONE,
@@ -214,7 +241,7 @@ impl<'a> Places<'a> {
             if hung.is_some_and(|hung| hung.is_right_child_before(following.first)) {
                 return self.enter_right_children(next, piece, right);
             }
-            if following.starts_run {
+            if !following.goes_on {
                 return Ok(());
             }
             (left, piece) = (piece, next);
@@ -222,8 +249,8 @@ impl<'a> Places<'a> {
     }
 
     /// Enters the right children of the last element of `left`, which has the
-    /// right origin `right`: what is hung before `next`, and that itself if it is
-    /// of the same run.
+    /// right origin `right`: what is hung before `next`, and that itself if it goes
+    /// on there.
     fn enter_right_children(&mut self, next: u32, left: u32, right: u32) -> Result<(), Damage> {
         let before = self.steps.len();
         let following = &self.pieces[next as usize];
@@ -237,7 +264,7 @@ impl<'a> Places<'a> {
             };
             self.steps.push(Step::Enter { piece: self.starts[hung.run()], left, right });
         }
-        if !following.starts_run {
+        if following.goes_on {
             self.steps.push(Step::Enter { piece: next, left, right });
         }
         let children = &mut self.steps[before..];
@@ -292,18 +319,29 @@ impl<'a> Places<'a> {
 
     /// The sequence, once every piece has its place.
     pub(super) fn into_seq(self, replicas: &[ReplicaId]) -> Seq {
-        let tree = Tree::of(self.order.iter().rev().map(|piece| self.run(*piece)));
-        let owned = |number: u32| {
-            let Piece { handle, author, seq, .. } = self.pieces[number as usize];
-            Owned { first: handle, len: self.len(number), author, seq }
-        };
-        let numbers = || 0..number(self.order.len());
-        let is_first =
-            |piece: &u32| self.handles == Handles::InOrder || !self.pieces[*piece as usize].is_dead;
-        let first = self.order.iter().rev().copied().filter(is_first);
-        let by_handle = first.chain(numbers().filter(|piece| !is_first(piece)));
-        let identity = Identity::of(replicas, by_handle.map(owned), numbers().map(owned));
-        Seq { tree, identity, open: None }
+        let count = self.order.len();
+        let mut tree = Bulk::with_capacity(count);
+        for piece in self.order.iter().rev() {
+            tree.push(self.run(*piece));
+        }
+        let is_first = |piece: &Piece| self.handles == Handles::InOrder || !piece.is_dead;
+        let in_order = self.order.iter().rev().copied();
+        let first = in_order.filter(|piece| is_first(&self.pieces[*piece as usize]));
+        let numbers = || 0..number(count);
+        let last = numbers().filter(|piece| !is_first(&self.pieces[*piece as usize]));
+        let by_handle = || first.clone().chain(last.clone());
+        let pushed = |piece: u32| count - self.pieces[piece as usize].behind as usize;
+        let tree = tree.finish(by_handle().map(pushed));
+        let (by_handle, by_dot) =
+            (by_handle().map(|n| self.owned(n)), numbers().map(|n| self.owned(n)));
+        Seq { tree, identity: Identity::of(replicas, by_handle, by_dot), open: None }
+    }
+
+    fn owned(&self, number: u32) -> Owned {
+        let Piece { first, handle, run, .. } = self.pieces[number as usize];
+        let run = &self.runs[run as usize];
+        let seq = run.seq + u64::from(first - run.first);
+        Owned { first: handle, len: self.len(number), author: run.author, seq }
     }
 
     fn run(&self, number: u32) -> Run {
@@ -320,10 +358,9 @@ impl Piece {
     const fn end(elements: u32, children: u32) -> Self {
         Self {
             first: elements,
+            run: NONE,
             is_dead: false,
-            starts_run: true,
-            author: 0,
-            seq: 0,
+            goes_on: false,
             children,
             left: NONE,
             right: NONE,

@@ -32,6 +32,14 @@ pub(super) enum Child {
     Between(u32, u32),
 }
 
+impl Read {
+    /// Whether it is a right child of the element with the number before its first,
+    /// with that one's right origin.
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self.child, Child::After(left) if left != NONE && left + 1 == self.first)
+    }
+}
+
 impl Child {
     /// The right origin that is not that of another element.
     pub(super) const fn own_right(self) -> Option<u32> {

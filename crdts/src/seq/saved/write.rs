@@ -1,6 +1,6 @@
 //! The writer of columns.
 
-use super::numbers::{pack, write_number};
+use super::numbers::{Packing, pack, write_number};
 use super::{
     AFTER, BEFORE, BETWEEN, Columns, NEXT_REPLICA, NO_GAP, PARENT_BACK, PARENT_EDGE,
     PARENT_FORWARD, PARENT_PREVIOUS, RIGHT_BACK, RIGHT_EDGE, RIGHT_FORWARD,
@@ -208,7 +208,7 @@ impl Writer {
         for column in [heads, lens, gaps, lefts, rights, lives] {
             columns.extend(column);
         }
-        Columns { replicas, pieces: pack(&columns), dead }
+        Columns { replicas, pieces: pack(&columns, Packing::Numbers), dead }
     }
 }
 

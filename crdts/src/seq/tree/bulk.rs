@@ -9,49 +9,58 @@ use crate::seq::run::{NONE, Run};
 /// How many runs or children are put together: what is inserted later finds room.
 const FILLED: usize = FANOUT - 2;
 
-impl Tree {
-    /// The tree of these runs, of which the handles go from 0 on without holes.
-    /// O(n log n), O(n) where handles ascend.
-    pub(crate) fn of(runs: impl Iterator<Item = Run>) -> Self {
-        let mut tree = Self { leaves: Vec::new(), ..Self::default() };
-        let mut leaf = Leaf::new(NONE, NONE, NONE);
-        for run in runs {
-            match leaf.runs[..leaf.len].last_mut() {
-                Some(last) if last.continues_with(run) => *last = last.joined(run),
-                _ => {
-                    if leaf.len == FILLED {
-                        let full = tree.leaves.len();
-                        leaf.next = number(full + 1);
-                        let next = Leaf::new(NONE, number(full), NONE);
-                        tree.leaves.push(std::mem::replace(&mut leaf, next));
-                    }
-                    leaf.runs[leaf.len] = run;
-                    leaf.len += 1;
+/// A tree that is being made.
+pub(crate) struct Bulk {
+    leaves: Vec<Leaf>,
+    /// The first handle of each run that was pushed, and its leaf.
+    pushed: Vec<(u32, u32)>,
+    elements: u32,
+}
+
+impl Bulk {
+    /// Room for so many runs.
+    pub(crate) fn with_capacity(runs: usize) -> Self {
+        let mut leaves = Vec::with_capacity(runs / FILLED + 1);
+        leaves.push(Leaf::new(NONE, NONE, NONE));
+        Self { leaves, pushed: Vec::with_capacity(runs), elements: 0 }
+    }
+
+    /// Adds a run after those before.
+    pub(crate) fn push(&mut self, run: Run) {
+        let place = self.leaves.len() - 1;
+        let leaf = &mut self.leaves[place];
+        self.pushed.push((run.first(), number(place)));
+        self.elements += run.len();
+        match leaf.runs[..leaf.len].last_mut() {
+            Some(last) if last.continues_with(run) => *last = last.joined(run),
+            _ if leaf.len < FILLED => {
+                leaf.runs[leaf.len] = run;
+                leaf.len += 1;
+            }
+            _ => {
+                leaf.next = number(place + 1);
+                let mut next = Leaf::new(NONE, number(place), NONE);
+                (next.runs[0], next.len) = (run, 1);
+                self.leaves.push(next);
+                if let Some((_, leaf)) = self.pushed.last_mut() {
+                    *leaf = number(place + 1);
                 }
             }
         }
-        tree.leaves.push(leaf);
-        tree.places = tree.places_of_leaves();
+    }
+
+    /// The tree of all runs, of which the handles go from 0 on without holes.
+    /// `by_handle` says the numbers of the runs in the order of their handles.
+    pub(crate) fn finish(self, by_handle: impl Iterator<Item = usize>) -> Tree {
+        let places = Places::of(by_handle.map(|run| self.pushed[run]), self.elements);
+        let mut tree = Tree { leaves: self.leaves, places, ..Tree::default() };
+        tree.leaves.shrink_to_fit();
         tree.build_nodes();
         tree
     }
+}
 
-    fn places_of_leaves(&self) -> Places {
-        let mut runs = Vec::with_capacity(self.leaves.len() * FILLED);
-        let mut end = 0;
-        for (place, leaf) in (0..).zip(&self.leaves) {
-            for run in leaf.runs() {
-                if end != run.first() || runs.last().is_none_or(|(_, leaf)| *leaf != place) {
-                    runs.push((run.first(), place));
-                }
-                end = run.end();
-            }
-        }
-        runs.sort_unstable();
-        let elements = self.leaves.iter().flat_map(Leaf::runs).map(|run| run.len()).sum();
-        Places::of(&runs, elements)
-    }
-
+impl Tree {
     fn build_nodes(&mut self) {
         let mut below: Vec<u32> = self.leaves.iter().map(Leaf::visible).collect();
         self.visible = below.iter().sum();
