@@ -82,7 +82,7 @@ impl Hung {
         let most = all.iter().fold(0, |most, hung| most | hung.0);
         let mut sorted = all.clone();
         for shift in (32..u64::BITS - most.leading_zeros()).step_by(BITS as usize) {
-            let digit = |hung: &Self| (hung.0 >> shift) as usize & ((1 << BITS) - 1);
+            let digit = |hung: &Self| (hung.0 >> shift & ((1 << BITS) - 1)) as usize;
             let mut ends = [0; 1 << BITS];
             all.iter().for_each(|hung| ends[digit(hung)] += 1);
             let mut sum = 0;
