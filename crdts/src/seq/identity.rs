@@ -136,41 +136,48 @@ impl Identity {
         Ok(first)
     }
 
-    /// The identity of elements that are told twice: by handle, from 0 on without
-    /// holes, and by dot. O(n).
-    pub(crate) fn of(
-        replicas: &[ReplicaId],
-        by_handle: impl Iterator<Item = Owned>,
-        by_dot: impl Iterator<Item = Owned>,
-    ) -> Self {
-        let mut identity = Self::default();
+    /// An identity that will be told about every element twice: by handle, from 0 on
+    /// without holes, and by dot. There are so many pieces of consecutive ones.
+    pub(crate) fn of(replicas: &[ReplicaId], pieces: usize) -> Self {
+        let mut identity = Self { spans: Vec::with_capacity(pieces), ..Self::default() };
         for replica in replicas {
             identity.number_or_new(*replica);
         }
-        identity.spans.reserve(by_handle.size_hint().1.unwrap_or(0));
-        let mut end = None;
-        for owned in by_handle {
-            let Owned { first, len, author, seq } = owned;
-            if end != Some((author, seq)) {
-                identity.spans.push(Span { first, author, seq });
-            }
-            end = Some((author, seq + u64::from(len)));
-            identity.len += len;
-        }
-        identity.spans.shrink_to_fit();
         if let [author] = identity.authors.as_mut_slice() {
-            author.stretches.reserve(identity.spans.len());
-        }
-        for Owned { first, len, author, seq } in by_dot {
-            let Some(author) = identity.authors.get_mut(author as usize) else { continue };
-            match author.stretches.last_mut() {
-                Some(last) if last.end() == seq && last.first + last.len == first => {
-                    last.len += len
-                }
-                _ => author.stretches.push(Stretch { seq, first, len }),
-            }
+            author.stretches.reserve_exact(pieces);
         }
         identity
+    }
+
+    /// Tells of the elements with the next handles.
+    #[inline]
+    pub(crate) fn push_by_handle(&mut self, owned: Owned) {
+        let Owned { first, len, author, seq } = owned;
+        let goes_on = self.spans.last().is_some_and(|last| {
+            last.author == author && last.seq + u64::from(first - last.first) == seq
+        });
+        if !goes_on {
+            self.spans.push(Span { first, author, seq });
+        }
+        self.len += len;
+    }
+
+    /// Tells of the elements with the next dots.
+    #[inline]
+    pub(crate) fn push_by_dot(&mut self, owned: Owned) {
+        let Owned { first, len, author, seq } = owned;
+        let Some(author) = self.authors.get_mut(author as usize) else { return };
+        match author.stretches.last_mut() {
+            Some(last) if last.end() == seq && last.first + last.len == first => last.len += len,
+            _ => author.stretches.push(Stretch { seq, first, len }),
+        }
+    }
+
+    /// The same in no more memory than that takes, once all is told.
+    pub(crate) fn shrunk(mut self) -> Self {
+        self.spans.shrink_to_fit();
+        self.authors.iter_mut().for_each(|author| author.stretches.shrink_to_fit());
+        self
     }
 
     /// All elements in the order of their dots, as far as they have consecutive

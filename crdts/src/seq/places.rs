@@ -25,17 +25,6 @@ struct Entry {
 }
 
 impl Places {
-    /// The places of the handles `0..end`: ascending runs that begin at a handle
-    /// and are in a leaf.
-    pub(crate) fn of(runs: impl Iterator<Item = (u32, u32)>, end: u32) -> Self {
-        let mut places = Self::default();
-        for (first, leaf) in runs {
-            places.append(first, leaf);
-        }
-        places.end = end;
-        places
-    }
-
     /// The handle after the last.
     pub(crate) const fn end(&self) -> u32 {
         self.end
@@ -97,7 +86,10 @@ impl Places {
         }
     }
 
-    fn append(&mut self, first: u32, leaf: u32) {
+    /// Puts the elements from `first` on, which is after all entries, into a leaf.
+    /// Up to where, [`Places::extend`] says.
+    #[inline]
+    pub(crate) fn append(&mut self, first: u32, leaf: u32) {
         let entry = Entry { first, leaf };
         match self.chunks.last_mut() {
             Some(chunk) if chunk.last().is_some_and(|last| last.leaf == leaf) => {}

@@ -42,8 +42,10 @@ struct Piece {
     right: u32,
     /// Its first handle.
     handle: u32,
-    /// How many pieces stand behind it, once it has its place.
+    /// How many pieces stand behind it and at it, once it has its place.
     behind: u32,
+    /// Its leaf in the tree, once that is known.
+    leaf: u32,
 }
 
 /// A run that is to be placed as the child of an element, by what stands beside
@@ -131,6 +133,8 @@ pub(super) struct Places<'a> {
     handles: Handles,
     /// The handle that was given last.
     next: u32,
+    #[cfg(test)]
+    steps_taken: usize,
 }
 
 impl<'a> Places<'a> {
@@ -154,6 +158,8 @@ impl<'a> Places<'a> {
             steps: Vec::new(),
             handles,
             next: if handles == Handles::InOrder { elements } else { living },
+            #[cfg(test)]
+            steps_taken: 0,
         };
         places.cut(&cuts, dead, living);
         places.order.reserve_exact(places.pieces.len());
@@ -197,6 +203,7 @@ impl<'a> Places<'a> {
                     right: NONE,
                     handle: next_dead,
                     behind: NONE,
+                    leaf: NONE,
                 });
                 if is_dead {
                     next_dead += to - first;
@@ -236,6 +243,10 @@ impl<'a> Places<'a> {
             let entered = &mut self.pieces[piece as usize];
             (entered.left, entered.right) = (left, right);
             self.steps.push(Step::Place(piece));
+            #[cfg(test)]
+            {
+                self.steps_taken += 1;
+            }
             let following = &self.pieces[next as usize];
             let hung = self.hung.get(following.children as usize);
             if hung.is_some_and(|hung| hung.is_right_child_before(following.first)) {
@@ -255,6 +266,10 @@ impl<'a> Places<'a> {
         let before = self.steps.len();
         let following = &self.pieces[next as usize];
         for hung in &self.hung[following.children as usize..] {
+            #[cfg(test)]
+            {
+                self.steps_taken += 1;
+            }
             if !hung.is_right_child_before(following.first) {
                 break;
             }
@@ -303,6 +318,10 @@ impl<'a> Places<'a> {
         }
         let left = piece.left;
         for hung in &self.hung[piece.children as usize..] {
+            #[cfg(test)]
+            {
+                self.steps_taken += 1;
+            }
             if hung.number() > piece.first {
                 break;
             }
@@ -318,25 +337,32 @@ impl<'a> Places<'a> {
     }
 
     /// The sequence, once every piece has its place.
-    pub(super) fn into_seq(self, replicas: &[ReplicaId]) -> Seq {
+    pub(super) fn into_seq(mut self, replicas: &[ReplicaId]) -> Seq {
         let count = self.order.len();
-        let mut tree = Bulk::with_capacity(count);
-        for piece in self.order.iter().rev() {
-            tree.push(self.run(*piece));
+        let (mut tree, mut identity) = (Bulk::with_capacity(count), Identity::of(replicas, count));
+        for place in std::mem::take(&mut self.order).into_iter().rev() {
+            let run = self.run(place);
+            let leaf = tree.push(run);
+            if run.is_dead() && self.handles == Handles::LivingFirst {
+                self.pieces[place as usize].leaf = leaf;
+            } else {
+                tree.place(run.first(), leaf);
+                identity.push_by_handle(self.owned(place));
+            }
         }
-        let is_first = |piece: &Piece| self.handles == Handles::InOrder || !piece.is_dead;
-        let in_order = self.order.iter().rev().copied();
-        let first = in_order.filter(|piece| is_first(&self.pieces[*piece as usize]));
-        let numbers = || 0..number(count);
-        let last = numbers().filter(|piece| !is_first(&self.pieces[*piece as usize]));
-        let by_handle = || first.clone().chain(last.clone());
-        let pushed = |piece: u32| count - self.pieces[piece as usize].behind as usize;
-        let tree = tree.finish(by_handle().map(pushed));
-        let (by_handle, by_dot) =
-            (by_handle().map(|n| self.owned(n)), numbers().map(|n| self.owned(n)));
-        Seq { tree, identity: Identity::of(replicas, by_handle, by_dot), open: None }
+        for place in 0..number(count) {
+            let owned = self.owned(place);
+            identity.push_by_dot(owned);
+            let Piece { is_dead, leaf, .. } = self.pieces[place as usize];
+            if is_dead && self.handles == Handles::LivingFirst {
+                tree.place(owned.first, leaf);
+                identity.push_by_handle(owned);
+            }
+        }
+        Seq { tree: tree.finish(), identity: identity.shrunk(), open: None }
     }
 
+    #[inline]
     fn owned(&self, number: u32) -> Owned {
         let Piece { first, handle, run, .. } = self.pieces[number as usize];
         let run = &self.runs[run as usize];
@@ -366,10 +392,66 @@ impl Piece {
             right: NONE,
             handle: 0,
             behind: NONE,
+            leaf: NONE,
         }
     }
 }
 
 fn number(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(NONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seq::run::NONE;
+
+    /// A character of its own for each of these, all of one replica.
+    fn steps(children: impl Iterator<Item = Child>) -> usize {
+        let runs = (0..).zip(children).map(|(first, child)| Read {
+            first,
+            len: 1,
+            author: 0,
+            seq: 2 * u64::from(first),
+            child,
+        });
+        let runs: Vec<_> = runs.collect();
+        let places = Places::of(&runs, &[(1, 2), (4, 9)], Handles::LivingFirst);
+        let placed = places.in_order().map_err(|damage| damage.0).unwrap();
+        assert_eq!(placed.order.len(), runs.len());
+        placed.steps_taken
+    }
+
+    #[test]
+    fn however_many_are_forged_at_one_place_it_takes_a_few_steps_for_each() {
+        const MANY: u32 = 20_000;
+        let all = || 0..MANY;
+        let after_start = all().map(|_| Child::After(NONE));
+        let after_first = all().map(|number| Child::After(if number == 0 { NONE } else { 0 }));
+        let before_first =
+            all().map(|number| if number == 0 { Child::After(NONE) } else { Child::Before(0) });
+        let backwards = all().map(|number| match number {
+            0 => Child::After(NONE),
+            _ => Child::Before(number - 1),
+        });
+        let one_by_one = all().map(|number| Child::After(number.checked_sub(1).unwrap_or(NONE)));
+        // Half stand side by side; the others come after the first of those, each with
+        // another one on the right.
+        let with_rights = all().map(|number| match number.checked_sub(MANY / 2) {
+            Some(right) => Child::Between(0, right + 1),
+            None => Child::After(NONE),
+        });
+        let with_rights = with_rights.take(MANY as usize - 1);
+        let shapes: [(&str, usize); 6] = [
+            ("after the start", steps(after_start)),
+            ("after the first", steps(after_first)),
+            ("before the first", steps(before_first)),
+            ("backwards", steps(backwards)),
+            ("one by one", steps(one_by_one)),
+            ("with rights", steps(with_rights)),
+        ];
+        for (shape, steps) in shapes {
+            assert!(steps <= 6 * MANY as usize, "{shape}: {steps}");
+        }
+    }
 }

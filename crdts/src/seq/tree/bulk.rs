@@ -12,8 +12,7 @@ const FILLED: usize = FANOUT - 2;
 /// A tree that is being made.
 pub(crate) struct Bulk {
     leaves: Vec<Leaf>,
-    /// The first handle of each run that was pushed, and its leaf.
-    pushed: Vec<(u32, u32)>,
+    places: Places,
     elements: u32,
 }
 
@@ -22,14 +21,14 @@ impl Bulk {
     pub(crate) fn with_capacity(runs: usize) -> Self {
         let mut leaves = Vec::with_capacity(runs / FILLED + 1);
         leaves.push(Leaf::new(NONE, NONE, NONE));
-        Self { leaves, pushed: Vec::with_capacity(runs), elements: 0 }
+        Self { leaves, places: Places::default(), elements: 0 }
     }
 
-    /// Adds a run after those before.
-    pub(crate) fn push(&mut self, run: Run) {
+    /// Adds a run after those before, and tells its leaf.
+    #[inline]
+    pub(crate) fn push(&mut self, run: Run) -> u32 {
         let place = self.leaves.len() - 1;
         let leaf = &mut self.leaves[place];
-        self.pushed.push((run.first(), number(place)));
         self.elements += run.len();
         match leaf.runs[..leaf.len].last_mut() {
             Some(last) if last.continues_with(run) => *last = last.joined(run),
@@ -42,19 +41,23 @@ impl Bulk {
                 let mut next = Leaf::new(NONE, number(place), NONE);
                 (next.runs[0], next.len) = (run, 1);
                 self.leaves.push(next);
-                if let Some((_, leaf)) = self.pushed.last_mut() {
-                    *leaf = number(place + 1);
-                }
+                return number(place + 1);
             }
         }
+        number(place)
     }
 
-    /// The tree of all runs, of which the handles go from 0 on without holes.
-    /// `by_handle` says the numbers of the runs in the order of their handles.
-    pub(crate) fn finish(self, by_handle: impl Iterator<Item = usize>) -> Tree {
-        let places = Places::of(by_handle.map(|run| self.pushed[run]), self.elements);
-        let mut tree = Tree { leaves: self.leaves, places, ..Tree::default() };
-        tree.leaves.shrink_to_fit();
+    /// Says in which leaf the elements are from one on, in the order of handles.
+    #[inline]
+    pub(crate) fn place(&mut self, first: u32, leaf: u32) {
+        self.places.append(first, leaf);
+    }
+
+    /// The tree of all runs, which all have been told the place of.
+    pub(crate) fn finish(mut self) -> Tree {
+        self.leaves.shrink_to_fit();
+        self.places.extend(self.elements);
+        let mut tree = Tree { leaves: self.leaves, places: self.places, ..Tree::default() };
         tree.build_nodes();
         tree
     }
