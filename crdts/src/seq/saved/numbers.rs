@@ -6,7 +6,7 @@
 use super::Damage;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use miniz_oxide::deflate::compress_to_vec;
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use miniz_oxide::inflate::decompress_slice_iter_to_slice;
 
 const PLAIN: u8 = 0;
 const DEFLATED: u8 = 1;
@@ -42,8 +42,20 @@ pub(super) fn write_number(out: &mut Vec<u8>, mut number: u64) {
 /// Reads a number from the start of `bytes`.
 #[inline]
 pub(super) fn read_number(bytes: &mut &[u8]) -> Result<u64, Damage> {
+    // Most are short.
+    if let [byte, rest @ ..] = *bytes
+        && *byte < 0x80
+    {
+        *bytes = rest;
+        return Ok(u64::from(*byte));
+    }
+    read_long_number(bytes)
+}
+
+fn read_long_number(bytes: &mut &[u8]) -> Result<u64, Damage> {
     let mut number = 0;
-    for shift in (0..64).step_by(7) {
+    let mut shift = 0;
+    while shift < u64::BITS {
         let (byte, rest) = bytes.split_first().ok_or(Damage("a number is cut off"))?;
         *bytes = rest;
         let bits = u64::from(byte & 0x7f);
@@ -54,6 +66,7 @@ pub(super) fn read_number(bytes: &mut &[u8]) -> Result<u64, Damage> {
         if byte & 0x80 == 0 {
             return Ok(number);
         }
+        shift += 7;
     }
     Err(Damage("a number is malformed"))
 }
@@ -99,20 +112,15 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, Damage> {
     if len / MOST > rest.len() {
         return Err(Damage("packed bytes claim to be too long"));
     }
-    let (out, unpacked) = match *form {
+    let mut out = vec![0; len];
+    let unpacked = match *form {
         DEFLATED => {
-            let out = decompress_to_vec_with_limit(rest, len).map_err(|_| DAMAGE)?;
-            let unpacked = out.len();
-            (out, unpacked)
+            decompress_slice_iter_to_slice(&mut out, std::iter::once(rest), false, true).ok()
         }
-        LZ4 => {
-            let mut out = vec![0; len];
-            let unpacked = decompress_into(rest, &mut out).map_err(|_| DAMAGE)?;
-            (out, unpacked)
-        }
-        _ => return Err(DAMAGE),
+        LZ4 => decompress_into(rest, &mut out).ok(),
+        _ => None,
     };
-    if unpacked == len { Ok(out) } else { Err(DAMAGE) }
+    if unpacked == Some(len) { Ok(out) } else { Err(DAMAGE) }
 }
 
 #[cfg(test)]

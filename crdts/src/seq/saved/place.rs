@@ -27,8 +27,9 @@ pub(crate) enum Handles {
 
 /// A part of a run, between whose elements nothing else stands.
 struct Piece {
-    /// Its elements are the numbers from this one up to the next piece.
+    /// The number of its first element.
     first: u32,
+    len: u32,
     run: u32,
     is_dead: bool,
     /// Whether it is a right child of the last element of the piece before it, with
@@ -166,39 +167,38 @@ impl<'a> Places<'a> {
         places
     }
 
-    fn cut(&mut self, mut cuts: &[u32], mut dead: &[(u32, u32)], living: u32) {
-        let mut hung = self.hung.iter().map(|hung| hung.number()).enumerate().peekable();
+    fn cut(&mut self, cuts: &[u32], dead: &[(u32, u32)], living: u32) {
+        let (mut hung, mut hung_at) = (0, self.hung_at(0));
+        let mut cuts = cuts.iter().copied();
+        let mut cut = cuts.next().unwrap_or(u32::MAX);
+        let mut dead = dead.iter().copied();
+        let (mut dies, mut lives) = dead.next().unwrap_or((u32::MAX, u32::MAX));
         let mut next_dead = living;
         for (place, run) in (0..).zip(self.runs) {
             self.starts.push(number(self.pieces.len()));
             let (mut first, end) = (run.first, run.first + run.len);
             while first < end {
-                let children = hung.peek().map_or(self.hung.len(), |(place, _)| *place);
-                while hung.next_if(|(_, at)| *at <= first).is_some() {}
-                while let [cut, rest @ ..] = cuts
-                    && *cut <= first
-                {
-                    cuts = rest;
+                let children = number(hung);
+                while hung_at <= first {
+                    hung += 1;
+                    hung_at = self.hung_at(hung);
                 }
-                while let [(_, to), rest @ ..] = dead
-                    && *to <= first
-                {
-                    dead = rest;
+                while cut <= first {
+                    cut = cuts.next().unwrap_or(u32::MAX);
                 }
-                let (is_dead, mut to) = match dead {
-                    [(from, to), ..] if *from <= first => (true, *to),
-                    [(from, _), ..] => (false, *from),
-                    [] => (false, end),
-                };
-                let cut = cuts.first().copied().unwrap_or(end);
-                let hung = hung.peek().map_or(end, |(_, at)| *at);
-                to = to.min(end).min(cut).min(hung);
+                if lives <= first {
+                    (dies, lives) = dead.next().unwrap_or((u32::MAX, u32::MAX));
+                }
+                let is_dead = dies <= first;
+                let to = end.min(hung_at).min(cut).min(if is_dead { lives } else { dies });
+                let len = to - first;
                 self.pieces.push(Piece {
                     first,
+                    len,
                     run: place,
                     is_dead,
                     goes_on: first > run.first || run.goes_on(),
-                    children: number(children),
+                    children,
                     left: NONE,
                     right: NONE,
                     handle: next_dead,
@@ -206,13 +206,17 @@ impl<'a> Places<'a> {
                     leaf: NONE,
                 });
                 if is_dead {
-                    next_dead += to - first;
+                    next_dead += len;
                 }
                 first = to;
             }
         }
-        let children = hung.peek().map_or(self.hung.len(), |(place, _)| *place);
-        self.pieces.push(Piece::end(self.elements(), number(children)));
+        self.pieces.push(Piece::end(self.elements(), number(hung)));
+    }
+
+    /// The number that something is hung before; behind all if there is nothing.
+    fn hung_at(&self, place: usize) -> u32 {
+        self.hung.get(place).map_or(u32::MAX, |hung| hung.number())
     }
 
     fn elements(&self) -> u32 {
@@ -309,11 +313,10 @@ impl<'a> Places<'a> {
 
     fn place(&mut self, place: u32) {
         self.order.push(place);
-        let len = self.len(place);
         let piece = &mut self.pieces[place as usize];
         piece.behind = number(self.order.len());
         if !piece.is_dead || self.handles == Handles::InOrder {
-            self.next -= len;
+            self.next -= piece.len;
             piece.handle = self.next;
         }
         let left = piece.left;
@@ -330,10 +333,6 @@ impl<'a> Places<'a> {
                 self.steps.push(Step::Enter { piece, left, right: place });
             }
         }
-    }
-
-    fn len(&self, piece: u32) -> u32 {
-        self.pieces[piece as usize + 1].first - self.pieces[piece as usize].first
     }
 
     /// The sequence, once every piece has its place.
@@ -364,18 +363,18 @@ impl<'a> Places<'a> {
 
     #[inline]
     fn owned(&self, number: u32) -> Owned {
-        let Piece { first, handle, run, .. } = self.pieces[number as usize];
+        let Piece { first, len, handle, run, .. } = self.pieces[number as usize];
         let run = &self.runs[run as usize];
         let seq = run.seq + u64::from(first - run.first);
-        Owned { first: handle, len: self.len(number), author: run.author, seq }
+        Owned { first: handle, len, author: run.author, seq }
     }
 
     fn run(&self, number: u32) -> Run {
-        let Piece { handle, is_dead, left, right, .. } = self.pieces[number as usize];
+        let Piece { len, handle, is_dead, left, right, .. } = self.pieces[number as usize];
         let piece = |piece: u32| self.pieces.get(piece as usize);
-        let left = piece(left).map_or(NONE, |piece| piece.handle + self.len(left) - 1);
+        let left = piece(left).map_or(NONE, |piece| piece.handle + piece.len - 1);
         let right = piece(right).map_or(NONE, |piece| piece.handle);
-        Run::new(handle, self.len(number), left, right).with_dead(is_dead)
+        Run::new(handle, len, left, right).with_dead(is_dead)
     }
 }
 
@@ -384,6 +383,7 @@ impl Piece {
     const fn end(elements: u32, children: u32) -> Self {
         Self {
             first: elements,
+            len: 0,
             run: NONE,
             is_dead: false,
             goes_on: false,
