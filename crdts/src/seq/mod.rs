@@ -19,7 +19,7 @@ mod tree;
 
 pub(crate) use identity::Refusal;
 pub(crate) use run::{MAX_ELEMENTS, NONE, Run};
-pub(crate) use saved::{Columns, Damage, Handles, Packing, pack, unpack};
+pub(crate) use saved::{Columns, Damage, Handles, Packing, pack, unpack, unpacked_len};
 
 use identity::Identity;
 use order::Newcomer;

@@ -21,7 +21,7 @@ mod place;
 mod read;
 mod write;
 
-pub(crate) use numbers::{Packing, pack, unpack};
+pub(crate) use numbers::{Packing, pack, unpack, unpacked_len};
 pub(crate) use place::Handles;
 
 use crate::seq::Elements;

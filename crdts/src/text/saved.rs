@@ -4,9 +4,10 @@
 //! A text from a peer is checked whole before it is let in. One that was saved here
 //! opens by what a reader sees, which takes a tenth of the time; its history is
 //! read and checked, in the same way, when it is first asked for, and of a damaged
-//! one every edit is refused. A checksum would not do: who forges a history can
+//! one every edit is refused; its deleted letters are read when they are asked for. A checksum would not do: who forges a history can
 //! forge that too, and what it says has to be put in order anyway to be edited.
 
+use super::buried::Buried;
 use super::scalars::Scalars;
 use super::{History, Text};
 use crate::seq::{Columns, Damage, Handles, Packing, Seq, pack, unpack};
@@ -56,14 +57,15 @@ impl<'de> Deserialize<'de> for Text {
         if repliq_core::decodes_at_rest() {
             return Ok(Text { history: OnceLock::new(), asleep: Some(Box::new(asleep)) });
         }
-        let history = asleep.wake().map_err(|damage| D::Error::custom(damage.0))?;
+        let history = asleep.wake_checked().map_err(|damage| D::Error::custom(damage.0))?;
         Ok(Text { history: OnceLock::from(Some(history)), asleep: None })
     }
 }
 
 impl Asleep {
     fn new(saved: Saved) -> Result<Self, Damage> {
-        let text = read(&saved.text)?;
+        let text = String::from_utf8(unpack(&saved.text.0)?);
+        let text = text.map_err(|_| Damage("it is not UTF-8"))?;
         let len = u32::try_from(text.chars().count());
         Ok(Self { saved, text, len: len.map_err(|_| Damage("it is too long"))? })
     }
@@ -78,20 +80,28 @@ impl Asleep {
         self.len
     }
 
-    /// Reads the history, and checks all of it.
+    /// Reads the history, and checks all of it but the letters that are deleted.
     pub(super) fn wake(&self) -> Result<History, Damage> {
         let Saved { replicas, pieces, deleted, .. } = &self.saved;
         let seq = Seq::from_columns(replicas, &pieces.0, Handles::LivingFirst)?;
-        let deleted = read(deleted)?;
-        let dead = u32::try_from(deleted.chars().count()).ok();
-        if self.len != seq.visible() || dead != Some(seq.elements() - seq.visible()) {
+        if self.len != seq.visible() {
             return Err(Damage("it is longer or shorter than it says"));
         }
-        let len = self.text.len().checked_add(deleted.len()).filter(|len| *len <= super::LIMIT);
-        let mut scalars = Scalars::with_capacity(len.ok_or(Damage("it is too long"))?);
-        scalars.push(&self.text, self.len);
-        scalars.push(&deleted, seq.elements() - seq.visible());
-        Ok(History { seq, scalars })
+        let dead = seq.elements() - seq.visible();
+        let buried = Buried::new(self.len, dead, &deleted.0)?;
+        if self.text.len().checked_add(buried.bytes()).is_none_or(|len| len > super::LIMIT) {
+            return Err(Damage("it is too long"));
+        }
+        Ok(History { seq, scalars: Scalars::loaded(&self.text, self.len, buried) })
+    }
+
+    /// Reads the history, and checks all of it.
+    fn wake_checked(&self) -> Result<History, Damage> {
+        let history = self.wake()?;
+        match history.scalars.damage() {
+            Some(damage) => Err(damage),
+            None => Ok(history),
+        }
     }
 }
 
@@ -104,7 +114,7 @@ impl Saved {
         }
         let mut deleted = String::new();
         for dead in dead {
-            deleted.push_str(scalars.get(dead.first, dead.len));
+            scalars.copy(dead.first, dead.len, &mut deleted);
         }
         Self {
             text: Bytes(pack(text.as_bytes(), Packing::Quick)),
@@ -113,8 +123,4 @@ impl Saved {
             deleted: Bytes(pack(deleted.as_bytes(), Packing::Small)),
         }
     }
-}
-
-fn read(packed: &Bytes) -> Result<String, Damage> {
-    String::from_utf8(unpack(&packed.0)?).map_err(|_| Damage("it is not UTF-8"))
 }

@@ -197,9 +197,8 @@ fn a_forged_state_is_a_typed_error() {
     assert!(with(|state| state.text.push(b'y')), "text that nobody wrote");
     assert!(with(|state| state.text.truncate(1)), "text that is missing");
     assert!(with(|state| state.text[1] = 0xff), "text that is not UTF-8");
-    assert!(with(|state| state.deleted.push(b'y')), "deleted text that nobody wrote");
+    assert!(with(|state| state.deleted.extend(b"bcde")), "deleted text that nobody wrote");
     assert!(with(|state| state.deleted.clear()), "deleted text that is missing");
-    assert!(with(|state| state.deleted[0] = 0xff), "deleted text that is not UTF-8");
     assert!(with(|state| state.replicas = vec![2, 1]), "replicas out of order");
     assert!(with(|state| state.replicas = vec![1, 1]), "a replica twice");
     assert!(with(|state| state.replicas = vec![1, 2, 3]), "a replica that wrote nothing");
@@ -229,6 +228,29 @@ fn a_forged_state_is_a_typed_error() {
     assert!(heads(BETWEEN | BACK | RIGHT_BACK, &[1], &[0]), "a right origin below the left one");
     assert!(!heads(BETWEEN | BACK, &[1], &[]), "the end as the right origin");
     assert!(!heads(BEFORE | BACK, &[], &[1]), "a place before all");
+}
+
+/// Nobody sees them, so they are not read before somebody asks.
+#[test]
+fn damaged_deleted_letters_are_refused_from_a_peer_and_replaced_in_what_was_saved_here() {
+    for letters in [vec![0xff], b"by".to_vec()] {
+        let forged = Forged { deleted: letters, ..Forged::honest() };
+        assert!(decode::<Text>(&forged.bytes()).is_err());
+        let saved =
+            [encode(Text::KIND), encode(&(Version::new(), Hlc(0))), forged.bytes()].concat();
+        let text = <Text as Loaded>::from_bytes(&saved).unwrap();
+        let replaced = Forged { deleted: "\u{fffd}".into(), ..Forged::honest() };
+        assert_eq!(encode(&text), replaced.bytes());
+        let mut other = text_of(3);
+        other.insert(0, "o").unwrap();
+        let state = Saved { state: text, ..Saved::default() };
+        let mut saved = repliq_core::Standalone::resume(state, ReplicaId::from_bytes([9; 16]));
+        saved.insert(1, "!").unwrap();
+        assert_eq!(saved.to_string(), "a!x");
+        other.merge(saved);
+        assert_eq!(other.to_string(), "a!xo");
+        assert_eq!(decode::<Text>(&encode(&*other)).unwrap().to_string(), "a!xo");
+    }
 }
 
 #[test]

@@ -102,16 +102,27 @@ pub(crate) fn pack(bytes: &[u8], packing: Packing) -> Vec<u8> {
 
 const DAMAGE: Damage = Damage("packed bytes are damaged");
 
+/// How long is what [`pack`] was given, as is claimed: not longer than may be.
+pub(crate) fn unpacked_len(packed: &[u8]) -> Result<usize, Damage> {
+    let (form, mut rest) = packed.split_first().ok_or(DAMAGE)?;
+    if *form == PLAIN { Ok(rest.len()) } else { claimed_len(&mut rest) }
+}
+
+fn claimed_len(rest: &mut &[u8]) -> Result<usize, Damage> {
+    let len = usize::try_from(read_number(rest)?).map_err(|_| DAMAGE)?;
+    if len / MOST > rest.len() {
+        return Err(Damage("packed bytes claim to be too long"));
+    }
+    Ok(len)
+}
+
 /// What [`pack`] was given.
 pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, Damage> {
     let (form, mut rest) = packed.split_first().ok_or(DAMAGE)?;
     if *form == PLAIN {
         return Ok(rest.to_vec());
     }
-    let len = usize::try_from(read_number(&mut rest)?).map_err(|_| DAMAGE)?;
-    if len / MOST > rest.len() {
-        return Err(Damage("packed bytes claim to be too long"));
-    }
+    let len = claimed_len(&mut rest)?;
     let mut out = vec![0; len];
     let unpacked = match *form {
         DEFLATED => {
