@@ -42,6 +42,7 @@
 //! compressed. [`Crdt::prune`] forgets nothing yet: a character that is deleted everywhere may still be the origin of one
 //! that is not, so forgetting it means writing those others' origins anew.
 
+mod buried;
 mod edit;
 mod join;
 pub(crate) mod op;
@@ -68,7 +69,9 @@ use std::sync::OnceLock;
 ///
 /// Loaded from where it was saved, it puts off its history until that is asked
 /// for, by an edit or a merge: of a damaged history it can then still be read, and
-/// refuses every edit. (By a replica or from a peer it is checked at once.)
+/// refuses every edit. Deleted letters are read last of all, to merge or to save
+/// again; damaged ones are then replaced by U+FFFD. (By a replica or from a peer
+/// all of it is checked at once.)
 #[derive(Clone)]
 pub struct Text {
     /// `None` inside is a history that does not read.

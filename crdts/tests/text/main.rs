@@ -12,4 +12,5 @@ mod conformance;
 mod editing;
 mod order;
 mod reference;
+mod saved;
 mod traces;
