@@ -72,10 +72,12 @@ impl<T> ListOp<T> {
                 values.extend_from_slice(more);
                 true
             }
-            (Self::Delete(held), Self::Delete(more)) => match (&mut held[..], &mut more[..]) {
-                ([held], [more]) => held.grow(more),
-                _ => false,
-            },
+            (Self::Delete(held), Self::Delete(more)) => {
+                match (held.as_mut_slice(), more.as_mut_slice()) {
+                    ([held], [more]) => held.grow(more),
+                    _ => false,
+                }
+            }
             _ => false,
         }
     }

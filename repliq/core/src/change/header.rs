@@ -120,7 +120,7 @@ const OUT_OF_RANGE: DecodeError = DecodeError::Invalid("a number is out of range
 #[inline]
 pub(super) fn write_number(number: u64, out: &mut Vec<u8>) {
     if number < 0x80 {
-        out.push(number as u8);
+        out.push((number & 0x7f) as u8);
     } else {
         write_long_number(number, out);
     }
@@ -131,7 +131,7 @@ fn write_long_number(mut number: u64, out: &mut Vec<u8>) {
         out.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
     }
-    out.push(number as u8);
+    out.push((number & 0x7f) as u8);
 }
 
 /// How many bytes [`write_number`] takes.

@@ -118,7 +118,7 @@ impl<C: Crdt> Standalone<C> {
         if header.key.is_sealed() {
             return Err(ApplyError::Sealed);
         }
-        self.expect_in_time(header.hlc.plus(header.slots))?;
+        self.expect_in_time(header.hlc.plus(header.slots.saturating_sub(1)))?;
         let payload = unpacked(packed, payload)?;
 
         let mut effects = Effects::new(false, true);
