@@ -11,5 +11,6 @@ mod bad_input;
 mod conformance;
 mod editing;
 mod order;
+mod positions;
 mod reference;
 mod traces;
