@@ -75,7 +75,8 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 ///   none, and does not harm what comes after it (`a_torn_end_is_left_behind`).
 /// - From [`Durability::Process`] on, a killed process loses nothing for which `commit`
 ///   gave `Ok`, and leaves no part of a batch (`a_killed_process_loses_nothing_acked`,
-///   `a_killed_process_leaves_batches_whole`).
+///   `a_killed_process_leaves_batches_whole`,
+///   `a_killed_process_leaves_large_batches_whole`).
 /// - At [`Durability::PowerCut`] a power cut loses nothing for which `commit` gave `Ok`
 ///   and leaves no part of a batch, whether the file system is cut off as it is
 ///   (`a_cut_file_system_loses_nothing_acked`, `a_cut_file_system_leaves_batches_whole`)
