@@ -32,7 +32,7 @@ impl History {
             let mut held = Vec::new();
             let dead = Elements { first: run.first(), len: run.len() };
             self.seq.for_each_held(&other.seq, dead, |found| held.push(found));
-            held.into_iter().for_each(|found| self.delete(found, fx));
+            held.into_iter().for_each(|found| self.delete(found, fx, None));
         }
     }
 }

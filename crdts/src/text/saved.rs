@@ -55,10 +55,14 @@ impl<'de> Deserialize<'de> for Text {
         let saved = Saved::deserialize(deserializer)?;
         let asleep = Asleep::new(saved).map_err(|damage| D::Error::custom(damage.0))?;
         if repliq_core::decodes_at_rest() {
-            return Ok(Text { history: OnceLock::new(), asleep: Some(Box::new(asleep)) });
+            return Ok(Text {
+                history: OnceLock::new(),
+                asleep: Some(Box::new(asleep)),
+                widths: OnceLock::new(),
+            });
         }
         let history = asleep.wake_checked().map_err(|damage| D::Error::custom(damage.0))?;
-        Ok(Text { history: OnceLock::from(Some(history)), asleep: None })
+        Ok(Text { history: OnceLock::from(Some(history)), ..Text::default() })
     }
 }
 

@@ -131,11 +131,14 @@ impl<C: Crdt> DocumentCore<C> {
             Err(error) => Err(reentrant(error)),
         };
         match authored {
-            Ok((result, Authored::Queued(done))) => match done.await {
-                Ok(Ok(())) => Ok(result),
-                Ok(Err(error)) => Err(error.into()),
-                Err(_) => Err(CommitError::Closed.into()),
-            },
+            Ok((result, Authored::Queued(done))) => {
+                self.engine.commit_queued();
+                match done.await {
+                    Ok(Ok(())) => Ok(result),
+                    Ok(Err(error)) => Err(error.into()),
+                    Err(_) => Err(CommitError::Closed.into()),
+                }
+            }
             Ok((result, Authored::Nothing)) => {
                 self.engine.queue.give_back(1);
                 Ok(result)
