@@ -14,20 +14,21 @@
 //! let mut phone = OrSet::new(ReplicaId::from_bytes([2; 16]));
 //! laptop.add("urgent".to_string());
 //! laptop.add("home".to_string());
-//! phone.merge(laptop.clone());
+//! phone.merge(laptop.clone())?;
 //!
 //! phone.remove("urgent".to_string());
 //! phone.remove("home".to_string());
 //! laptop.add("urgent".to_string()); // at the same time, and it is in already
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(laptop.elements(), ["urgent"]); // the phone had not seen this addition
 //! assert_eq!(*laptop, *phone);
 //!
 //! phone.remove("urgent".to_string()); // now it has
-//! laptop.merge(phone);
+//! laptop.merge(phone)?;
 //! assert!(laptop.is_empty());
+//! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
 //!
 //! # What is kept of an element

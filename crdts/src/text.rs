@@ -16,15 +16,15 @@
 //! let mut laptop = Text::new(ReplicaId::from_bytes([1; 16]));
 //! laptop.insert(0, "The cat sat.")?;
 //! let mut phone = Text::new(ReplicaId::from_bytes([2; 16]));
-//! phone.merge(laptop.clone());
+//! phone.merge(laptop.clone())?;
 //!
 //! laptop.insert(4, "old ")?; // "The old cat sat."
 //! phone.insert(4, "big ")?; // "The big cat sat."
 //! phone.replace(12..15, "slept")?; // "The big cat slept."
 //! let cursor = phone.anchor(8, Side::Before).expect("it is in range"); // at "cat"
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(laptop.to_string(), "The old big cat slept."); // both, word by word
 //! assert_eq!(*laptop, *phone);
 //! assert_eq!(phone.position(&cursor), Some(12)); // still at "cat"
@@ -32,7 +32,7 @@
 //! // One deletes a sentence, the other corrects it: the correction stays.
 //! laptop.delete(..)?;
 //! phone.insert(11, "-fish")?;
-//! laptop.merge(phone.clone());
+//! laptop.merge(phone.clone())?;
 //! assert_eq!(laptop.to_string(), "-fish");
 //! # Ok::<(), repliq_core::EditError>(())
 //! ```
@@ -42,6 +42,7 @@
 //! compressed. [`Crdt::prune`] forgets nothing yet: a character that is deleted everywhere may still be the origin of one
 //! that is not, so forgetting it means writing those others' origins anew.
 
+mod buried;
 mod edit;
 mod join;
 pub(crate) mod op;
@@ -70,7 +71,9 @@ use widths::Widths;
 ///
 /// Loaded from where it was saved, it puts off its history until that is asked
 /// for, by an edit or a merge: of a damaged history it can then still be read, and
-/// refuses every edit. (By a replica or from a peer it is checked at once.)
+/// refuses every edit. Deleted letters are read last of all, to merge or to save
+/// again; damaged ones are then replaced by U+FFFD. (By a replica or from a peer
+/// all of it is checked at once.)
 #[derive(Clone)]
 pub struct Text {
     /// `None` inside is a history that does not read.
@@ -166,6 +169,18 @@ impl Crdt for Text {
 
     fn slots(op: &TextOp) -> u64 {
         op.slots()
+    }
+
+    fn may_grow(op: &TextOp) -> bool {
+        op.may_grow()
+    }
+
+    fn grow(last: &mut TextOp, next: &mut TextOp) -> bool {
+        last.grow(next)
+    }
+
+    fn check(&self) -> Result<(), CrdtError> {
+        self.history().map(|_| ())
     }
 
     fn apply(&mut self, op: TextOp, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {

@@ -117,6 +117,7 @@ macro_rules! crdt_cases {
             encoding::damaged_bytes_do_no_harm Core,
             encoding::ops_survive_encoding Core,
             encoding::an_op_does_the_same_before_and_after_encoding Core,
+            encoding::ops_made_one_leave_the_same Core,
             encoding::slots_are_a_function_of_the_op Core,
             rollback::rollback_leaves_no_trace Core,
             rollback::the_newest_edits_can_be_taken_back_alone Core,

@@ -19,7 +19,7 @@ mod tree;
 
 pub(crate) use identity::Refusal;
 pub(crate) use run::{MAX_ELEMENTS, NONE, Run};
-pub(crate) use saved::{Columns, Damage, pack, unpack};
+pub(crate) use saved::{Columns, Damage, Handles, Packing, pack, unpack, unpacked_len};
 
 use identity::Identity;
 use order::Newcomer;
@@ -162,6 +162,22 @@ impl Seq {
         left == NONE || right == NONE || self.tree.is_before(left, right)
     }
 
+    /// Whether one element may have been right before another once: it stands before
+    /// it, and the left origin of that other one, which was there first, not between.
+    pub(crate) fn may_have_met(&self, left: u32, right: u32) -> bool {
+        if right == NONE || !self.are_in_order(left, right) {
+            return right == NONE;
+        }
+        let between = self.left_of(right);
+        between == left || between == NONE || left != NONE && self.are_in_order(between, left)
+    }
+
+    /// The left origin of an element.
+    fn left_of(&self, element: u32) -> u32 {
+        let (run, offset) = self.tree.run_of(element);
+        run.left_at(offset)
+    }
+
     /// Inserts `len` new elements, typed in one go between two origins. Both are
     /// elements or edges.
     pub(crate) fn insert(
@@ -174,7 +190,7 @@ impl Seq {
         let new = Newcomer { dot, left, right };
         let spot = match self.place_between(new) {
             Some(spot) => spot,
-            None if self.are_in_order(left, right) => self.place_among(new),
+            None if self.may_have_met(left, right) => self.place_among(new),
             None => return Err(Refusal::Unordered),
         };
         let elements = self.add(dot, len)?;

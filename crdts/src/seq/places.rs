@@ -86,7 +86,10 @@ impl Places {
         }
     }
 
-    fn append(&mut self, first: u32, leaf: u32) {
+    /// Puts the elements from `first` on, which is after all entries, into a leaf.
+    /// Up to where, [`Places::extend`] says.
+    #[inline]
+    pub(crate) fn append(&mut self, first: u32, leaf: u32) {
         let entry = Entry { first, leaf };
         match self.chunks.last_mut() {
             Some(chunk) if chunk.last().is_some_and(|last| last.leaf == leaf) => {}

@@ -5,8 +5,11 @@
 //! where an element belongs, and knows no dots.
 #![allow(clippy::indexing_slicing, reason = "numbers of leaves, nodes and slots are made here")]
 
+mod bulk;
 mod edit;
 mod growth;
+
+pub(crate) use bulk::Bulk;
 
 use crate::seq::places::Places;
 use crate::seq::run::{NONE, Run};
@@ -234,12 +237,6 @@ impl Tree {
             left -= run.visible();
         }
         None
-    }
-
-    /// The right origin of the element before a place that is not at the start of
-    /// its run.
-    pub(crate) fn right_before(&self, spot: Spot) -> u32 {
-        self.leaves[spot.leaf as usize].runs[spot.run].right()
     }
 
     /// The run around a place that is not at its start.

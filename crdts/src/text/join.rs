@@ -15,7 +15,9 @@ impl History {
         }
         for piece in &adopted {
             let len = piece.here.len;
-            self.scalars.push(other.scalars.get(piece.there, len), len);
+            let mut letters = String::new();
+            other.scalars.copy(piece.there, len, &mut letters);
+            self.scalars.push(&letters, len);
         }
         let scalars = &self.scalars;
         self.seq.place_adopted(&adopted, &other.seq, |seq, piece| {

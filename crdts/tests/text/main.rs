@@ -13,4 +13,5 @@ mod editing;
 mod order;
 mod positions;
 mod reference;
+mod saved;
 mod traces;
