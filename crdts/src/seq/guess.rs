@@ -1,9 +1,12 @@
-//! A guess: where the latest search ended, to be tried first by the next.
+//! What readers leave behind for the next who comes: where their search ended.
 //!
-//! It is shared by readers and says nothing that is relied on: whoever reads it
-//! checks what is there, so it may be stale, or from another thread.
+//! A [`Guess`] is not relied on: whoever reads it checks what is there, so it may
+//! be stale, or from another thread. A [`Start`] is true whoever left it, because
+//! it is one word, and whoever changes what it speaks of makes it be forgotten.
+//! Neither ever changes what a search finds.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::seq::run::NONE;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 #[derive(Default)]
 pub(super) struct Guess(AtomicUsize);
@@ -23,5 +26,45 @@ impl Guess {
 impl Clone for Guess {
     fn clone(&self) -> Self {
         Self(AtomicUsize::new(self.get()))
+    }
+}
+
+/// A leaf, and how many visible elements stand before it.
+pub(super) struct Start(AtomicU64);
+
+impl Start {
+    const NOWHERE: u64 = pack(NONE, 0);
+
+    #[inline]
+    pub(super) fn set(&self, leaf: u32, start: u32) {
+        self.0.store(pack(leaf, start), Ordering::Relaxed);
+    }
+
+    /// How many visible elements stand before this leaf, if that is what was left.
+    #[inline]
+    pub(super) fn of(&mut self, leaf: u32) -> Option<u32> {
+        let held = *self.0.get_mut();
+        (held >> 32 == u64::from(leaf)).then_some(held as u32)
+    }
+
+    #[inline]
+    pub(super) fn forget(&mut self) {
+        *self.0.get_mut() = Self::NOWHERE;
+    }
+}
+
+const fn pack(leaf: u32, start: u32) -> u64 {
+    (leaf as u64) << 32 | start as u64
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self(AtomicU64::new(Self::NOWHERE))
+    }
+}
+
+impl Clone for Start {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
     }
 }

@@ -6,22 +6,23 @@ use crate::seq::run::{NONE, Run};
 
 impl Tree {
     /// How many visible elements stand before the end of the run of the latest
-    /// edit, if elements that go on there can be joined to it: it is alive, ends
+    /// edit, or [`NONE`] if nobody asked for its place, if elements that go on there can be joined to it: it is alive, ends
     /// with the element before `first`, and nothing is between it and its right
     /// origin.
     pub(crate) fn open_end(&self, first: u32) -> Option<u32> {
-        let Tip { leaf: number, run: slot, start } = self.tip;
+        let Tip { leaf: number, run: slot, before } = self.tip;
         let leaf = self.leaves.get(number as usize)?;
-        let run = leaf.runs().get(slot)?;
+        let run = leaf.get(slot)?;
         if run.is_dead() || run.end() != first || self.hot.leaf != number {
             return None;
         }
-        let next = match leaf.runs().get(slot + 1) {
+        let next = match leaf.get(slot + 1) {
             Some(next) => next.first(),
-            None if leaf.next == NONE => NONE,
+            None if leaf.is_last() => NONE,
             None => self.next(Spot { leaf: number, run: slot, offset: run.len() }),
         };
-        (next == run.right()).then(|| start + run.len())
+        let end = self.tip_start().map_or(NONE, |start| start + before + run.len());
+        (next == run.right()).then_some(end)
     }
 
     /// Joins `len` more elements to the run of the latest edit. Nothing must have
@@ -29,9 +30,10 @@ impl Tree {
     #[inline]
     pub(crate) fn extend(&mut self, len: u32) {
         let Tip { leaf, run, .. } = self.tip;
-        let run = &mut self.leaves[leaf as usize].runs[run];
-        *run = run.longer(len);
-        self.places.extend(run.end());
+        let leaf = &mut self.leaves[leaf as usize];
+        let longer = leaf.run(run).longer(len);
+        leaf.set(run, longer);
+        self.places.extend(longer.end());
         self.count(len, 0);
     }
 
@@ -39,9 +41,9 @@ impl Tree {
     pub(crate) fn insert(&mut self, spot: Spot, run: Run) {
         self.heat(spot.leaf);
         let leaf = &mut self.leaves[spot.leaf as usize];
-        let held = leaf.runs[spot.run];
+        let held = leaf.run(spot.run);
         if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
-            leaf.runs[spot.run] = held.joined(run);
+            leaf.set(spot.run, held.joined(run));
             self.places.set(run.first(), run.end(), spot.leaf);
             self.count(run.visible(), 0);
             self.touch(spot.leaf, spot.run);
@@ -53,9 +55,9 @@ impl Tree {
     /// Puts a run of new elements after everything.
     pub(crate) fn append(&mut self, run: Run) {
         let leaf = self.last_leaf();
-        let len = self.leaves[leaf as usize].len;
-        let spot = match len.checked_sub(1) {
-            Some(run) => Spot { leaf, run, offset: self.leaves[leaf as usize].runs[run].len() },
+        let last = &self.leaves[leaf as usize];
+        let spot = match last.len().checked_sub(1) {
+            Some(run) => Spot { leaf, run, offset: last.run(run).len() },
             None => Spot { leaf, run: 0, offset: 0 },
         };
         self.insert(spot, run);
@@ -83,7 +85,7 @@ impl Tree {
         let mut element = first;
         while element < end {
             let spot = self.before(element);
-            let run = self.leaves[spot.leaf as usize].runs[spot.run];
+            let run = self.leaves[spot.leaf as usize].run(spot.run);
             let count = (run.len() - spot.offset).min(end - element);
             if run.is_dead() != dead {
                 changes(self, spot, element, count);
@@ -110,20 +112,20 @@ impl Tree {
         let leaf = &mut self.leaves[spot.leaf as usize];
         let end = spot.offset + marked.len();
         if spot.offset > 0 && end == run.len() {
-            match leaf.runs().get(spot.run + 1).copied() {
+            match leaf.get(spot.run + 1) {
                 Some(next) if marked.continues_with(next) => {
-                    leaf.runs[spot.run] = run.part(0, spot.offset);
-                    leaf.runs[spot.run + 1] = marked.joined(next);
+                    leaf.set(spot.run, run.part(0, spot.offset));
+                    leaf.set(spot.run + 1, marked.joined(next));
                 }
                 _ => return false,
             }
         } else if spot.run > 0 && spot.offset == 0 && end < run.len() {
-            let previous = leaf.runs[spot.run - 1];
+            let previous = leaf.run(spot.run - 1);
             if !previous.continues_with(marked) {
                 return false;
             }
-            leaf.runs[spot.run - 1] = previous.joined(marked);
-            leaf.runs[spot.run] = run.part(end, run.len());
+            leaf.set(spot.run - 1, previous.joined(marked));
+            leaf.set(spot.run, run.part(end, run.len()));
         } else {
             return false;
         }
@@ -140,7 +142,7 @@ impl Tree {
                 continue;
             }
             let spot = self.before(element);
-            let run = self.leaves[spot.leaf as usize].runs[spot.run];
+            let run = self.leaves[spot.leaf as usize].run(spot.run);
             let count = (run.len() - spot.offset).min(end - element);
             self.heat(spot.leaf);
             self.splice(spot, count, None);
@@ -168,9 +170,9 @@ impl Tree {
         let mut to = spot.run;
         let mut gone = 0;
         if from < spot.run {
-            pieces.push(leaf.runs[from]);
+            pieces.push(leaf.run(from));
         }
-        match leaf.runs().get(spot.run).copied() {
+        match leaf.get(spot.run) {
             Some(run) => {
                 let after = spot.offset + removed;
                 gone = run.part(0, removed).visible();
@@ -178,16 +180,14 @@ impl Tree {
                 pieces.extend(middle);
                 pieces.push_part(run, after, run.len());
                 to += 1;
-                if let Some(next) = leaf.runs().get(to).copied() {
+                if let Some(next) = leaf.get(to) {
                     pieces.push(next);
                     to += 1;
                 }
             }
             None => pieces.extend(middle),
         }
-        leaf.runs.copy_within(to..leaf.len, from + pieces.len);
-        leaf.runs[from..from + pieces.len].copy_from_slice(&pieces.runs[..pieces.len]);
-        leaf.len = leaf.len + pieces.len - (to - from);
+        leaf.replace(from, to, &pieces.runs[..pieces.len]);
         // Elements that are only marked have been moved with their leaf already.
         if let Some(run) = middle.filter(|_| removed == 0) {
             self.places.set(run.first(), run.end(), spot.leaf);
@@ -199,22 +199,23 @@ impl Tree {
     /// and [`Tree::after`] may be asked of the tree until [`Tree::recount`].
     pub(crate) fn put_uncounted(&mut self, spot: Spot, run: Run) {
         let leaf = &mut self.leaves[spot.leaf as usize];
-        let held = leaf.runs[spot.run];
+        let held = leaf.run(spot.run);
         if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
-            leaf.runs[spot.run] = held.joined(run);
+            leaf.set(spot.run, held.joined(run));
             self.places.set(run.first(), run.end(), spot.leaf);
-            self.tip = Tip { leaf: spot.leaf, run: spot.run, start: 0 };
+            self.tip = Tip { leaf: spot.leaf, run: spot.run, before: 0 };
         } else {
             let (spot, _) = self.replace(spot, 0, Some(run));
             let run = spot.run + usize::from(spot.offset > 0);
-            self.tip = Tip { leaf: spot.leaf, run, start: 0 };
+            self.tip = Tip { leaf: spot.leaf, run, before: 0 };
         }
     }
 
     /// Counts everything anew.
     pub(crate) fn recount(&mut self) {
         self.hot = Hot::NOWHERE;
-        self.tip = Tip { leaf: 0, run: 0, start: 0 };
+        self.tip = Tip { leaf: 0, run: 0, before: 0 };
+        self.start.forget();
         self.visible = self.recount_below(self.root, self.height);
     }
 
@@ -232,33 +233,36 @@ impl Tree {
     }
 
     /// Makes a run of the hot leaf that of the latest edit.
+    #[inline]
     fn touch(&mut self, leaf: u32, run: usize) {
-        let before = self.leaves[leaf as usize].visible_before(Spot { leaf, run, offset: 0 });
-        self.tip = Tip { leaf, run, start: self.hot.start.wrapping_add(before) };
+        let before = self.leaves[leaf as usize].visible_before(run);
+        self.tip = Tip { leaf, run, before };
     }
 
     /// Counts a change of the hot leaf.
-    const fn count(&mut self, more: u32, fewer: u32) {
+    #[inline]
+    fn count(&mut self, more: u32, fewer: u32) {
         let delta = more.wrapping_sub(fewer);
         self.visible = self.visible.wrapping_add(delta);
         self.hot.delta = self.hot.delta.wrapping_add(delta.cast_signed());
+        self.start.forget();
     }
 
     /// Makes a leaf the hot one.
     #[inline]
     fn heat(&mut self, leaf: u32) {
-        if self.hot.leaf != leaf {
-            self.heat_another(leaf);
+        if self.hot.leaf != leaf || self.hot.start == NONE {
+            let start = self.start.of(leaf).unwrap_or(NONE);
+            if self.hot.leaf != leaf {
+                self.cool();
+            }
+            self.hot = Hot { leaf, start, ..self.hot };
         }
-    }
-
-    fn heat_another(&mut self, leaf: u32) {
-        self.cool();
-        self.hot = Hot { leaf, start: self.counted_before(leaf), delta: 0 };
     }
 
     /// Brings the nodes above the hot leaf up to date.
     pub(super) fn cool(&mut self) {
+        self.start.forget();
         let Hot { leaf, delta, .. } = std::mem::replace(&mut self.hot, Hot::NOWHERE);
         if leaf == NONE || delta == 0 {
             return;

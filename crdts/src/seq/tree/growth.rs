@@ -1,14 +1,15 @@
 //! How the tree grows: leaves and nodes that are full are split in two. The order
 //! and the counts stay what they were; nothing is ever merged again.
 
-use super::{FANOUT, Leaf, Node, Spot, Tree};
+use super::leaf::{Leaf, RUNS};
+use super::{FANOUT, Node, Spot, Tree};
 use crate::seq::run::NONE;
 
 impl Tree {
     /// Splits a leaf that has no room for two more runs; the place, where it is then.
     pub(super) fn make_room(&mut self, spot: Spot) -> Spot {
-        let len = self.leaves[spot.leaf as usize].len;
-        if len + 2 <= FANOUT {
+        let len = self.leaves[spot.leaf as usize].len();
+        if len + 2 <= RUNS {
             return spot;
         }
         self.cool();
@@ -26,9 +27,7 @@ impl Tree {
         let next = self.leaves[old as usize].next;
         let mut leaf = Leaf::new(NONE, old, next);
         let left = &mut self.leaves[old as usize];
-        leaf.len = left.len - kept;
-        leaf.runs[..leaf.len].copy_from_slice(&left.runs[kept..left.len]);
-        left.len = kept;
+        left.split_into(kept, &mut leaf);
         left.next = new;
         if let Some(next) = self.leaves.get_mut(next as usize) {
             next.previous = new;

@@ -1,0 +1,138 @@
+//! A leaf of the tree: up to sixteen neighbouring runs.
+//!
+//! What is known of its runs stands in an array each, so that a search reads
+//! one or two cache lines and has no branch to guess wrongly. It never knows how
+//! many elements stand before it.
+
+use crate::seq::run::{NONE, Run};
+
+/// How many runs a leaf holds.
+pub(super) const RUNS: usize = 16;
+
+/// Invariant: the extents from `len` on are 0, which no run has.
+#[derive(Clone)]
+#[repr(align(64))]
+pub(super) struct Leaf {
+    extents: [u32; RUNS],
+    firsts: [u32; RUNS],
+    lefts: [u32; RUNS],
+    rights: [u32; RUNS],
+    len: u32,
+    pub(super) parent: u32,
+    pub(super) previous: u32,
+    pub(super) next: u32,
+}
+
+impl Leaf {
+    pub(super) const fn new(parent: u32, previous: u32, next: u32) -> Self {
+        let [extents, firsts, lefts, rights] = [[0; RUNS]; 4];
+        Self { extents, firsts, lefts, rights, len: 0, parent, previous, next }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// The run in a slot that has one.
+    #[inline]
+    pub(super) const fn run(&self, slot: usize) -> Run {
+        Run::from_parts(self.firsts[slot], self.extents[slot], self.lefts[slot], self.rights[slot])
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: usize) -> Option<Run> {
+        (slot < self.len()).then(|| self.run(slot))
+    }
+
+    #[inline]
+    pub(super) const fn set(&mut self, slot: usize, run: Run) {
+        self.firsts[slot] = run.first();
+        self.extents[slot] = run.extent();
+        self.lefts[slot] = run.left();
+        self.rights[slot] = run.right();
+    }
+
+    pub(super) fn runs(&self) -> impl Iterator<Item = Run> + '_ {
+        (0..self.len()).map(|slot| self.run(slot))
+    }
+
+    /// How many elements a reader sees.
+    pub(super) fn visible(&self) -> u32 {
+        self.visible_before(RUNS)
+    }
+
+    /// How many elements a reader sees before a slot.
+    #[inline]
+    pub(super) fn visible_before(&self, slot: usize) -> u32 {
+        let each = self.extents.iter().zip(0_usize..);
+        each.map(|(extent, held)| if held < slot { visible(*extent) } else { 0 }).sum()
+    }
+
+    /// The run that ends with or after the `left`-th visible element, and how many
+    /// of its elements go up to there; `left` is at least 1.
+    #[inline]
+    pub(super) fn after_visible(&self, mut left: u32) -> Option<(usize, u32)> {
+        for (slot, extent) in self.extents.iter().enumerate() {
+            let visible = visible(*extent);
+            if left <= visible {
+                return Some((slot, left));
+            }
+            left -= visible;
+        }
+        None
+    }
+
+    /// The slot of the run that has an element, which must be in one.
+    #[inline]
+    pub(super) fn slot_of(&self, element: u32) -> usize {
+        let runs = self.firsts.iter().zip(&self.extents).zip(0_u32..);
+        let found = runs.map(
+            |((first, extent), slot)| {
+                if element.wrapping_sub(*first) < extent >> 1 { slot } else { 0 }
+            },
+        );
+        found.sum::<u32>() as usize
+    }
+
+    /// Replaces the runs in the slots `from` to before `to`; they must fit in.
+    pub(super) fn replace(&mut self, from: usize, to: usize, runs: &[Run]) {
+        let len = self.len();
+        let end = from + runs.len();
+        if end != to {
+            for column in [&mut self.extents, &mut self.firsts, &mut self.lefts, &mut self.rights] {
+                column.copy_within(to..len, end);
+            }
+            let new = len + end - to;
+            if new < len {
+                self.extents[new..len].fill(0);
+            }
+            self.len = new as u32;
+        }
+        for (slot, run) in (from..).zip(runs) {
+            self.set(slot, *run);
+        }
+    }
+
+    /// Moves the runs from slot `kept` on into an empty leaf.
+    pub(super) fn split_into(&mut self, kept: usize, new: &mut Self) {
+        let moved = self.len() - kept;
+        new.extents[..moved].copy_from_slice(&self.extents[kept..kept + moved]);
+        new.firsts[..moved].copy_from_slice(&self.firsts[kept..kept + moved]);
+        new.lefts[..moved].copy_from_slice(&self.lefts[kept..kept + moved]);
+        new.rights[..moved].copy_from_slice(&self.rights[kept..kept + moved]);
+        new.len = moved as u32;
+        self.extents[kept..].fill(0);
+        self.len = kept as u32;
+    }
+
+    /// Whether this is the last leaf.
+    pub(super) const fn is_last(&self) -> bool {
+        self.next == NONE
+    }
+}
+
+/// How many elements a reader sees of a run with this extent.
+const fn visible(extent: u32) -> u32 {
+    // No branch: the lowest bit says that it is dead.
+    (extent >> 1) & (extent & 1).wrapping_sub(1)
+}
