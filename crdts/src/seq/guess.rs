@@ -40,6 +40,12 @@ impl Start {
         self.0.store(pack(leaf, start), Ordering::Relaxed);
     }
 
+    /// The leaf, or [`NONE`].
+    #[inline]
+    pub(super) fn leaf(&self) -> u32 {
+        (self.0.load(Ordering::Relaxed) >> 32) as u32
+    }
+
     /// How many visible elements stand before this leaf, if that is what was left.
     #[inline]
     pub(super) fn of(&mut self, leaf: u32) -> Option<u32> {

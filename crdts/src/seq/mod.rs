@@ -24,6 +24,7 @@ pub(crate) use saved::{Columns, Damage, pack, unpack};
 use identity::Identity;
 use order::Newcomer;
 use repliq_core::Dot;
+use std::cmp::Ordering;
 use tree::Tree;
 
 /// The order of a sequence and who made each of its elements.
@@ -41,7 +42,8 @@ pub(crate) struct Seq {
 struct Open {
     /// The dot after that of its last element.
     dot: Dot,
-    /// How many visible elements stand before its end.
+    /// How many visible elements stand before its end, or [`NONE`] if that was not
+    /// known when it was made.
     index: u32,
 }
 
@@ -79,7 +81,10 @@ impl Seq {
 
     /// The living runs from the `index`-th visible element on.
     pub(crate) fn living_from(&self, index: u32) -> impl Iterator<Item = Run> + '_ {
-        let spot = self.tree.after_visible(index);
+        let spot = match self.visible().cmp(&index) {
+            Ordering::Greater => self.tree.at_visible(index),
+            _ => self.tree.after_visible(index),
+        };
         self.tree.runs_from(spot).filter(|run| !run.is_dead())
     }
 
@@ -192,7 +197,7 @@ impl Seq {
     /// as its origins. O(1).
     #[inline]
     pub(crate) fn goes_on(&self, index: u32, dot: Dot) -> bool {
-        self.open.is_some_and(|open| open.index == index && open.dot == dot)
+        index != NONE && self.open.is_some_and(|open| open.index == index && open.dot == dot)
     }
 
     /// [`Seq::insert`] of elements that go on where the latest insertion ended,
@@ -204,7 +209,7 @@ impl Seq {
         let first = self.identity.extend(dot, len)?;
         self.tree.extend(len);
         open.dot.seq += u64::from(len);
-        open.index += len;
+        open.index = open.index.saturating_add(len);
         Some(Elements { first, len })
     }
 

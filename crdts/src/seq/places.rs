@@ -96,16 +96,24 @@ impl Places {
     /// the number of entries that stand for all of them.
     #[inline]
     pub(crate) fn set(&mut self, first: u32, end: u32, leaf: u32) {
-        if first < self.tail && first >> PAGE_BITS == (end - 1) >> PAGE_BITS && end <= self.tail {
-            let (entry, is_page) = self.lowest(first);
-            if is_page {
-                let from = first as usize & (PAGE - 1);
-                let to = from + (end - first) as usize;
-                self.pages[number(entry)][from..to].fill(leaf);
-                return;
-            }
+        if end > self.tail || !self.set_in_page(first, end, leaf) {
+            self.set_any(first, end, leaf);
         }
-        self.set_any(first, end, leaf);
+    }
+
+    /// Puts elements below what `top` stands for into a leaf, if they are in a page.
+    #[inline]
+    fn set_in_page(&mut self, first: u32, end: u32, leaf: u32) -> bool {
+        if first >> PAGE_BITS != (end - 1) >> PAGE_BITS {
+            return false;
+        }
+        let (entry, is_page) = self.lowest(first);
+        if is_page {
+            let from = first as usize & (PAGE - 1);
+            let to = from + (end - first) as usize;
+            self.pages[number(entry)][from..to].fill(leaf);
+        }
+        is_page
     }
 
     fn set_any(&mut self, first: u32, end: u32, leaf: u32) {
@@ -151,7 +159,10 @@ impl Places {
         if self.tail < first {
             // Nothing is known yet of what comes after, so pages are filled up.
             let whole = first.next_multiple_of(1 << PAGE_BITS);
-            self.overwrite(self.tail, whole, self.tail_leaf);
+            let is_known = (self.tail >> TOP_BITS) < self.top.len() as u32;
+            if !is_known || !self.set_in_page(self.tail, whole, self.tail_leaf) {
+                self.overwrite(self.tail, whole, self.tail_leaf);
+            }
         }
         (self.tail, self.tail_leaf) = (first, leaf);
     }

@@ -93,10 +93,12 @@ impl Node {
     /// many, and how many stand before that child.
     #[inline]
     fn slot_at(&self, left: u32) -> (usize, u32) {
-        let (mut slot, mut before) = (0, 0);
-        while slot + 1 < self.len && left - before > self.visible[slot] {
-            before += self.visible[slot];
-            slot += 1;
+        // No branch to guess wrongly: the free slots show nothing.
+        let (mut slot, mut before, mut all) = (0, 0, 0_u32);
+        for visible in &self.visible[..FANOUT - 1] {
+            all += visible;
+            slot += usize::from(all < left);
+            before = if all < left { all } else { before };
         }
         (slot, before)
     }
@@ -193,6 +195,12 @@ impl Tree {
         self.within(child, index - left, left).unwrap_or_else(|| self.start())
     }
 
+    /// The place before the `index`-th visible element, which there must be.
+    pub(crate) fn at_visible(&self, index: u32) -> Spot {
+        let spot = self.after_visible(index + 1);
+        Spot { offset: spot.offset - 1, ..spot }
+    }
+
     #[inline]
     fn within_tip(&self, index: u32) -> Option<Spot> {
         let Tip { leaf, run, before } = self.tip;
@@ -205,8 +213,15 @@ impl Tree {
     /// How many visible elements stand before the leaf of the tip, if that is known.
     #[inline]
     fn tip_start(&self) -> Option<u32> {
-        let Hot { leaf, start, .. } = self.hot;
-        (leaf == self.tip.leaf && start != NONE).then_some(start)
+        self.start_if_hot(self.tip.leaf)
+    }
+
+    /// How many visible elements stand before a leaf, if it is the hot one and that is
+    /// known.
+    #[inline]
+    fn start_if_hot(&self, leaf: u32) -> Option<u32> {
+        let Hot { leaf: hot, start, .. } = self.hot;
+        (hot == leaf && start != NONE).then_some(start)
     }
 
     /// How many visible elements stand before the hot leaf, which there must be.
@@ -255,20 +270,25 @@ impl Tree {
     /// The place before an element, which must have one. O(1).
     #[inline]
     pub(crate) fn before(&self, element: u32) -> Spot {
-        let Tip { leaf, run: number, .. } = self.tip;
-        if let Some(run) = self.leaves[leaf as usize].get(number)
-            && run.contains(element)
-        {
-            return Spot { leaf, run: number, offset: element - run.first() };
+        let Tip { leaf, run, .. } = self.tip;
+        if let Some(offset) = self.leaves[leaf as usize].offset_in(run, element) {
+            return Spot { leaf, run, offset };
         }
-        self.search_before(element)
+        // An op mostly concerns the place that its author looked up just before.
+        self.before_in(self.start.leaf(), element).unwrap_or_else(|| self.search_before(element))
+    }
+
+    #[inline]
+    fn before_in(&self, leaf: u32, element: u32) -> Option<Spot> {
+        let held = self.leaves.get(leaf as usize)?;
+        let run = held.slot_of(element);
+        let offset = held.offset_in(run, element)?;
+        Some(Spot { leaf, run, offset })
     }
 
     fn search_before(&self, element: u32) -> Spot {
         let leaf = self.places.get(element);
-        let held = &self.leaves[leaf as usize];
-        let run = held.slot_of(element);
-        Spot { leaf, run, offset: element.wrapping_sub(held.run(run).first()) }
+        self.before_in(leaf, element).unwrap_or(Spot { leaf, run: 0, offset: 0 })
     }
 
     /// The place after an element, or the start for [`NONE`]. O(1).
@@ -289,9 +309,9 @@ impl Tree {
     /// The element after a place, or [`NONE`].
     pub(crate) fn next(&self, spot: Spot) -> u32 {
         let leaf = &self.leaves[spot.leaf as usize];
-        match (leaf.get(spot.run), leaf.get(spot.run + 1)) {
-            (Some(run), _) if spot.offset < run.len() => run.first() + spot.offset,
-            (_, Some(next)) => next.first(),
+        match (leaf.ends(spot.run), leaf.ends(spot.run + 1)) {
+            (Some((first, last)), _) if spot.offset <= last - first => first + spot.offset,
+            (_, Some((next, _))) => next,
             _ => self.runs_from(spot).next().map_or(NONE, Run::first),
         }
     }
@@ -300,12 +320,12 @@ impl Tree {
     pub(crate) fn previous(&self, spot: Spot) -> u32 {
         let mut leaf = &self.leaves[spot.leaf as usize];
         if spot.offset > 0 {
-            return leaf.run(spot.run).first() + spot.offset - 1;
+            return leaf.ends(spot.run).map_or(NONE, |(first, _)| first + spot.offset - 1);
         }
         let mut run = spot.run;
         loop {
-            if let Some(before) = run.checked_sub(1) {
-                return leaf.run(before).end() - 1;
+            if let Some((_, last)) = run.checked_sub(1).and_then(|before| leaf.ends(before)) {
+                return last;
             }
             match self.leaves.get(leaf.previous as usize) {
                 Some(previous) => leaf = previous,

@@ -12,14 +12,18 @@ impl Tree {
         if len + 2 <= RUNS {
             return spot;
         }
+        let start = self.start_if_hot(spot.leaf);
         self.cool();
         // Who writes at the end of a leaf will go on there: leave the rest full.
         let kept = if spot.run + 1 >= len { len - 1 } else { len / 2 };
         let new = self.split_leaf(spot.leaf, kept);
-        if spot.run < kept {
-            return spot;
+        let (leaf, run) =
+            if spot.run < kept { (spot.leaf, spot.run) } else { (new, spot.run - kept) };
+        if let Some(start) = start {
+            let before = if leaf == new { self.leaves[spot.leaf as usize].visible() } else { 0 };
+            self.start.set(leaf, start + before);
         }
-        Spot { leaf: new, run: spot.run - kept, ..spot }
+        Spot { leaf, run, ..spot }
     }
 
     fn split_leaf(&mut self, old: u32, kept: usize) -> u32 {
@@ -74,6 +78,7 @@ impl Tree {
         node.children[..node.len].copy_from_slice(&left.children[kept..left.len]);
         node.visible[..node.len].copy_from_slice(&left.visible[kept..left.len]);
         left.len = kept;
+        left.visible[kept..].fill(0);
         for child in &node.children[..node.len] {
             self.set_parent(level, *child, new);
         }

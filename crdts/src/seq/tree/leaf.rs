@@ -39,6 +39,21 @@ impl Leaf {
         Run::from_parts(self.firsts[slot], self.extents[slot], self.lefts[slot], self.rights[slot])
     }
 
+    /// The first and the last element of the run in a slot, if it has one.
+    #[inline]
+    pub(super) fn ends(&self, slot: usize) -> Option<(u32, u32)> {
+        let first = self.firsts.get(slot)?;
+        let last = (self.extents[slot] >> 1).checked_sub(1)?;
+        Some((*first, first + last))
+    }
+
+    /// The offset of an element in the run in a slot, if that has it.
+    #[inline]
+    pub(super) fn offset_in(&self, slot: usize, element: u32) -> Option<u32> {
+        let offset = element.wrapping_sub(*self.firsts.get(slot)?);
+        (offset < self.extents[slot] >> 1).then_some(offset)
+    }
+
     #[inline]
     pub(super) fn get(&self, slot: usize) -> Option<Run> {
         (slot < self.len()).then(|| self.run(slot))
