@@ -43,14 +43,14 @@ impl Start {
     /// The leaf, or [`NONE`].
     #[inline]
     pub(super) fn leaf(&self) -> u32 {
-        (self.0.load(Ordering::Relaxed) >> 32) as u32
+        unpack(self.0.load(Ordering::Relaxed)).0
     }
 
     /// How many visible elements stand before this leaf, if that is what was left.
     #[inline]
     pub(super) fn of(&mut self, leaf: u32) -> Option<u32> {
-        let held = *self.0.get_mut();
-        (held >> 32 == u64::from(leaf)).then_some(held as u32)
+        let (held, start) = unpack(*self.0.get_mut());
+        (held == leaf).then_some(start)
     }
 
     #[inline]
@@ -61,6 +61,11 @@ impl Start {
 
 const fn pack(leaf: u32, start: u32) -> u64 {
     (leaf as u64) << 32 | start as u64
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "that is what takes the halves apart")]
+const fn unpack(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
 }
 
 impl Default for Start {

@@ -159,7 +159,7 @@ impl Places {
         if self.tail < first {
             // Nothing is known yet of what comes after, so pages are filled up.
             let whole = first.next_multiple_of(1 << PAGE_BITS);
-            let is_known = (self.tail >> TOP_BITS) < self.top.len() as u32;
+            let is_known = ((self.tail >> TOP_BITS) as usize) < self.top.len();
             if !is_known || !self.set_in_page(self.tail, whole, self.tail_leaf) {
                 self.overwrite(self.tail, whole, self.tail_leaf);
             }

@@ -17,7 +17,7 @@ pub(super) struct Leaf {
     firsts: [u32; RUNS],
     lefts: [u32; RUNS],
     rights: [u32; RUNS],
-    len: u32,
+    len: usize,
     pub(super) parent: u32,
     pub(super) previous: u32,
     pub(super) next: u32,
@@ -30,7 +30,7 @@ impl Leaf {
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.len as usize
+        self.len
     }
 
     /// The run in a slot that has one.
@@ -121,7 +121,7 @@ impl Leaf {
             if new < len {
                 self.extents[new..len].fill(0);
             }
-            self.len = new as u32;
+            self.len = new;
         }
         for (slot, run) in (from..).zip(runs) {
             self.set(slot, *run);
@@ -135,9 +135,9 @@ impl Leaf {
         new.firsts[..moved].copy_from_slice(&self.firsts[kept..kept + moved]);
         new.lefts[..moved].copy_from_slice(&self.lefts[kept..kept + moved]);
         new.rights[..moved].copy_from_slice(&self.rights[kept..kept + moved]);
-        new.len = moved as u32;
+        new.len = moved;
         self.extents[kept..].fill(0);
-        self.len = kept as u32;
+        self.len = kept;
     }
 
     /// Whether this is the last leaf.
