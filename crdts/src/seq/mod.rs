@@ -25,7 +25,7 @@ use identity::Identity;
 use order::Newcomer;
 use repliq_core::Dot;
 use std::cmp::Ordering;
-use tree::Tree;
+use tree::{Spot, Tree};
 
 /// The order of a sequence and who made each of its elements.
 #[derive(Clone, Default)]
@@ -61,6 +61,15 @@ pub(crate) struct Origins {
     pub(crate) right: u32,
     /// Whether the left origin has the same right origin.
     pub(crate) inherited: bool,
+}
+
+/// Where an op says that something is inserted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    left: u32,
+    right: u32,
+    /// Right after the left origin.
+    after: Spot,
 }
 
 impl Seq {
@@ -167,20 +176,16 @@ impl Seq {
         left == NONE || right == NONE || self.tree.is_before(left, right)
     }
 
-    /// Inserts `len` new elements, typed in one go between two origins. Both are
-    /// elements or edges.
-    pub(crate) fn insert(
-        &mut self,
-        dot: Dot,
-        len: u32,
-        left: u32,
-        right: u32,
-    ) -> Result<Elements, Refusal> {
-        let new = Newcomer { dot, left, right };
-        let spot = match self.place_between(new) {
-            Some(spot) => spot,
-            None if self.are_in_order(left, right) => self.place_among(new),
-            None => return Err(Refusal::Unordered),
+    /// Inserts `len` new elements, typed in one go, at a place that was found since
+    /// the latest change.
+    pub(crate) fn insert(&mut self, dot: Dot, len: u32, place: Place) -> Result<Elements, Refusal> {
+        let Place { left, right, after } = place;
+        let spot = if self.tree.next(after) == right {
+            after
+        } else if self.are_in_order(left, right) {
+            self.place_among(Newcomer { dot, left, right })
+        } else {
+            return Err(Refusal::Unordered);
         };
         let elements = self.add(dot, len)?;
         self.tree.insert(spot, Run::new(elements.first, len, left, right));

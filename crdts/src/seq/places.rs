@@ -92,28 +92,60 @@ impl Places {
         (entry, is_apart(entry))
     }
 
+    /// The lowest table for a handle, if there is one.
+    #[inline]
+    fn lowest_table(&self, element: u32) -> Option<usize> {
+        let above = *self.top.get((element >> TOP_BITS) as usize)?;
+        let held = |entry: u32| is_apart(entry).then(|| number(entry));
+        held(self.tables[held(above)?][digit(element, PAGE_BITS + TABLE_BITS)])
+    }
+
     /// Puts the elements from `first` to before `end` into a leaf. O(1) but for
     /// the number of entries that stand for all of them.
     #[inline]
     pub(crate) fn set(&mut self, first: u32, end: u32, leaf: u32) {
-        if end > self.tail || !self.set_in_page(first, end, leaf) {
+        let is_set = end <= self.tail
+            && (self.set_in_page(first, end, leaf) || self.set_in_table(first, end, leaf));
+        if !is_set {
             self.set_any(first, end, leaf);
         }
     }
 
-    /// Puts elements below what `top` stands for into a leaf, if they are in a page.
+    /// Puts elements that one page stands for into a leaf, if that is there.
     #[inline]
     fn set_in_page(&mut self, first: u32, end: u32, leaf: u32) -> bool {
         if first >> PAGE_BITS != (end - 1) >> PAGE_BITS {
             return false;
         }
-        let (entry, is_page) = self.lowest(first);
-        if is_page {
-            let from = first as usize & (PAGE - 1);
-            let to = from + (end - first) as usize;
-            self.pages[number(entry)][from..to].fill(leaf);
+        let Some(table) = self.lowest_table(first) else { return false };
+        let page = self.tables[table][digit(first, PAGE_BITS)];
+        if !is_apart(page) {
+            return false;
         }
-        is_page
+        let from = first as usize & (PAGE - 1);
+        for held in &mut self.pages[number(page)][from..from + (end - first) as usize] {
+            *held = leaf;
+        }
+        true
+    }
+
+    /// Puts elements that one lowest table stands for into a leaf, if that is there.
+    #[inline]
+    fn set_in_table(&mut self, first: u32, end: u32, leaf: u32) -> bool {
+        if first >> (PAGE_BITS + TABLE_BITS) != (end - 1) >> (PAGE_BITS + TABLE_BITS) {
+            return false;
+        }
+        let Some(table) = self.lowest_table(first) else { return false };
+        let mut at = first;
+        while at < end {
+            let start = at >> PAGE_BITS << PAGE_BITS;
+            let until = (end - start).min(1 << PAGE_BITS);
+            let held = self.tables[table][digit(at, PAGE_BITS)];
+            let new = self.filled(held, PAGE_BITS, at - start, until, leaf);
+            self.tables[table][digit(at, PAGE_BITS)] = new;
+            at = start + until;
+        }
+        true
     }
 
     fn set_any(&mut self, first: u32, end: u32, leaf: u32) {
@@ -159,8 +191,9 @@ impl Places {
         if self.tail < first {
             // Nothing is known yet of what comes after, so pages are filled up.
             let whole = first.next_multiple_of(1 << PAGE_BITS);
-            let is_known = ((self.tail >> TOP_BITS) as usize) < self.top.len();
-            if !is_known || !self.set_in_page(self.tail, whole, self.tail_leaf) {
+            if !self.set_in_page(self.tail, first, self.tail_leaf)
+                && !self.set_in_table(self.tail, whole, self.tail_leaf)
+            {
                 self.overwrite(self.tail, whole, self.tail_leaf);
             }
         }
@@ -185,10 +218,15 @@ impl Places {
 
     /// The entry instead of `held`, which stands for as many handles as `bits`
     /// tell apart, when those `from` to before `to` are in a leaf.
+    #[inline]
     fn filled(&mut self, held: u32, bits: u32, from: u32, to: u32, leaf: u32) -> u32 {
-        if held == leaf {
-            return held;
+        if !is_apart(held) && (held == leaf || from == 0 && to == 1 << bits) {
+            return leaf;
         }
+        self.filled_apart(held, bits, from, to, leaf)
+    }
+
+    fn filled_apart(&mut self, held: u32, bits: u32, from: u32, to: u32, leaf: u32) -> u32 {
         if from == 0 && to == 1 << bits {
             self.release(held, bits);
             return leaf;

@@ -59,10 +59,12 @@ struct Hot {
     delta: i32,
     /// How many visible elements stand before it, or [`NONE`] if nobody asked.
     start: u32,
+    /// How many it has.
+    visible: u32,
 }
 
 impl Hot {
-    const NOWHERE: Self = Self { leaf: NONE, delta: 0, start: NONE };
+    const NOWHERE: Self = Self { leaf: NONE, delta: 0, start: NONE, visible: 0 };
 }
 
 /// The run of the latest edit and how many visible elements of its leaf stand
@@ -90,17 +92,17 @@ impl Node {
     }
 
     /// The child that has the `left`-th visible element, of which there must be as
-    /// many, and how many stand before that child.
+    /// many, and which of its own that is.
     #[inline]
-    fn slot_at(&self, left: u32) -> (usize, u32) {
-        // No branch to guess wrongly: the free slots show nothing.
-        let (mut slot, mut before, mut all) = (0, 0, 0_u32);
-        for visible in &self.visible[..FANOUT - 1] {
-            all += visible;
-            slot += usize::from(all < left);
-            before = if all < left { all } else { before };
+    fn slot_at(&self, mut left: u32) -> (usize, u32) {
+        let last = self.len.saturating_sub(1).min(FANOUT - 1);
+        for (slot, visible) in self.visible[..last].iter().enumerate() {
+            if left <= *visible {
+                return (slot, left);
+            }
+            left -= visible;
         }
-        (slot, before)
+        (last, left)
     }
 
     fn insert(&mut self, slot: usize, child: u32, visible: u32) {
@@ -176,21 +178,19 @@ impl Tree {
             return self.start();
         }
         let (mut child, mut left) = (self.root, index);
-        let Hot { leaf: hot, start, delta } = self.hot;
+        let Hot { leaf: hot, start, delta, visible } = self.hot;
         if start != NONE || delta != 0 {
             let start = self.hot_start();
-            if index > start {
-                if let Some(spot) = self.within(hot, start, index - start) {
-                    return spot;
-                }
+            if index > start + visible {
                 left = left.wrapping_sub(delta.cast_unsigned());
+            } else if index > start {
+                return self.within(hot, start, index - start).unwrap_or_else(|| self.start());
             }
         }
         for _ in 0..self.height {
             let node = &self.nodes[child as usize];
-            let (slot, before) = node.slot_at(left);
-            left -= before;
-            child = node.children[slot];
+            let (slot, within) = node.slot_at(left);
+            (child, left) = (node.children[slot], within);
         }
         self.within(child, index - left, left).unwrap_or_else(|| self.start())
     }

@@ -1,6 +1,7 @@
 //! How the order changes: runs come, go, and are marked. What is next to each
 //! other and fits together is joined; the latest run is kept at hand.
 
+use super::leaf::Leaf;
 use super::{Hot, Spot, Tip, Tree};
 use crate::seq::run::{NONE, Run};
 
@@ -90,46 +91,15 @@ impl Tree {
             if run.is_dead() != dead {
                 changes(self, spot, element, count);
                 self.heat(spot.leaf);
-                let marked = run.part(spot.offset, spot.offset + count).with_dead(dead);
-                if self.moves_over(spot, run, marked) {
-                    self.count(marked.visible(), run.visible().min(count));
-                    // What died at an end of the run of the latest edit was not before it.
-                    if !(dead && (self.tip.leaf, self.tip.run) == (spot.leaf, spot.run)) {
-                        self.touch(spot.leaf, spot.run);
-                    }
-                } else {
-                    self.splice(spot, count, Some(marked));
-                }
+                let Spot { leaf, run, offset } = self.make_room(spot);
+                self.heat(leaf);
+                let run = self.leaves[leaf as usize].mark(run, offset, count, dead);
+                let (more, fewer) = if dead { (0, count) } else { (count, 0) };
+                self.count(more, fewer);
+                self.touch(leaf, run);
             }
             element += count;
         }
-    }
-
-    /// Gives marked elements from an end of their run to the run beside it, if
-    /// they continue that one and something is left of theirs.
-    #[inline]
-    fn moves_over(&mut self, spot: Spot, run: Run, marked: Run) -> bool {
-        let leaf = &mut self.leaves[spot.leaf as usize];
-        let end = spot.offset + marked.len();
-        if spot.offset > 0 && end == run.len() {
-            match leaf.get(spot.run + 1) {
-                Some(next) if marked.continues_with(next) => {
-                    leaf.set(spot.run, run.part(0, spot.offset));
-                    leaf.set(spot.run + 1, marked.joined(next));
-                }
-                _ => return false,
-            }
-        } else if spot.run > 0 && spot.offset == 0 && end < run.len() {
-            let previous = leaf.run(spot.run - 1);
-            if !previous.continues_with(marked) {
-                return false;
-            }
-            leaf.set(spot.run - 1, previous.joined(marked));
-            leaf.set(spot.run, run.part(end, run.len()));
-        } else {
-            return false;
-        }
-        true
     }
 
     /// Takes the elements from `first` on out; their handles may be used again.
@@ -154,17 +124,23 @@ impl Tree {
     /// Replaces `removed` elements of one run, from a place on, by a run; joins
     /// what fits together around it. The place must be in the hot leaf.
     fn splice(&mut self, spot: Spot, removed: u32, middle: Option<Run>) {
-        let (spot, gone) = self.replace(spot, removed, middle);
+        let spot = self.make_room(spot);
         self.heat(spot.leaf);
+        let gone = self.replace(spot, removed, middle);
         self.count(middle.map_or(0, Run::visible), gone);
         self.touch(spot.leaf, spot.run + usize::from(spot.offset > 0));
     }
 
-    /// [`Tree::splice`] without counting: where that was after all, and how many
-    /// visible elements are gone.
-    fn replace(&mut self, spot: Spot, removed: u32, middle: Option<Run>) -> (Spot, u32) {
-        let spot = self.make_room(spot);
+    /// [`Tree::splice`] without counting, in a leaf that has room for two more runs:
+    /// how many visible elements are gone.
+    fn replace(&mut self, spot: Spot, removed: u32, middle: Option<Run>) -> u32 {
         let leaf = &mut self.leaves[spot.leaf as usize];
+        if let Some(run) = middle.filter(|_| removed == 0)
+            && Self::insert_apart(leaf, spot, run)
+        {
+            self.places.set(run.first(), run.end(), spot.leaf);
+            return 0;
+        }
         let mut pieces = Pieces::default();
         let from = spot.run.saturating_sub(1);
         let mut to = spot.run;
@@ -192,7 +168,26 @@ impl Tree {
         if let Some(run) = middle.filter(|_| removed == 0) {
             self.places.set(run.first(), run.end(), spot.leaf);
         }
-        (spot, gone)
+        gone
+    }
+
+    /// Inserts a run into another or right after it, if it is joined to nothing there.
+    #[inline]
+    fn insert_apart(leaf: &mut Leaf, spot: Spot, run: Run) -> bool {
+        let Some(held) = leaf.get(spot.run).filter(|_| spot.offset > 0) else { return false };
+        let end = held.len();
+        if spot.offset < end {
+            // Nothing comes between an element and the one that continues it.
+            leaf.set(spot.run, held.part(0, spot.offset));
+            leaf.insert(spot.run + 1, [run, held.part(spot.offset, end)]);
+            return true;
+        }
+        let next = leaf.get(spot.run + 1);
+        if held.continues_with(run) || next.is_some_and(|next| run.continues_with(next)) {
+            return false;
+        }
+        leaf.insert(spot.run + 1, [run]);
+        true
     }
 
     /// Puts a run of new elements at a place, without counting: nothing but this
@@ -205,7 +200,8 @@ impl Tree {
             self.places.set(run.first(), run.end(), spot.leaf);
             self.tip = Tip { leaf: spot.leaf, run: spot.run, before: 0 };
         } else {
-            let (spot, _) = self.replace(spot, 0, Some(run));
+            let spot = self.make_room(spot);
+            self.replace(spot, 0, Some(run));
             let run = spot.run + usize::from(spot.offset > 0);
             self.tip = Tip { leaf: spot.leaf, run, before: 0 };
         }
@@ -245,6 +241,7 @@ impl Tree {
         let delta = more.wrapping_sub(fewer);
         self.visible = self.visible.wrapping_add(delta);
         self.hot.delta = self.hot.delta.wrapping_add(delta.cast_signed());
+        self.hot.visible = self.hot.visible.wrapping_add(delta);
         self.start.forget();
     }
 
@@ -255,6 +252,7 @@ impl Tree {
             let start = self.start.of(leaf).unwrap_or(NONE);
             if self.hot.leaf != leaf {
                 self.cool();
+                self.hot.visible = self.leaves[leaf as usize].visible();
             }
             self.hot = Hot { leaf, start, ..self.hot };
         }

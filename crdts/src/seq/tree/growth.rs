@@ -7,11 +7,13 @@ use crate::seq::run::NONE;
 
 impl Tree {
     /// Splits a leaf that has no room for two more runs; the place, where it is then.
+    #[inline]
     pub(super) fn make_room(&mut self, spot: Spot) -> Spot {
         let len = self.leaves[spot.leaf as usize].len();
-        if len + 2 <= RUNS {
-            return spot;
-        }
+        if len + 2 <= RUNS { spot } else { self.split(spot, len) }
+    }
+
+    fn split(&mut self, spot: Spot, len: usize) -> Spot {
         let start = self.start_if_hot(spot.leaf);
         self.cool();
         // Who writes at the end of a leaf will go on there: leave the rest full.

@@ -79,8 +79,7 @@ impl Leaf {
     /// How many elements a reader sees before a slot.
     #[inline]
     pub(super) fn visible_before(&self, slot: usize) -> u32 {
-        let each = self.extents.iter().zip(0_usize..);
-        each.map(|(extent, held)| if held < slot { visible(*extent) } else { 0 }).sum()
+        self.extents[..slot].iter().map(|extent| visible(*extent)).sum()
     }
 
     /// The run that ends with or after the `left`-th visible element, and how many
@@ -107,6 +106,100 @@ impl Leaf {
             },
         );
         found.sum::<u32>() as usize
+    }
+
+    /// Puts runs into the slots from `at` on, and what is there behind them; they must
+    /// fit in.
+    #[inline]
+    pub(super) fn insert<const MORE: usize>(&mut self, at: usize, runs: [Run; MORE]) {
+        let moved = u32::try_from(at).unwrap_or(NONE);
+        for column in [&mut self.extents, &mut self.firsts, &mut self.lefts, &mut self.rights] {
+            // No branch to guess wrongly, and no call: every slot gets one of two.
+            let held = *column;
+            let both = held[MORE..].iter().zip(&held);
+            for ((new, (stays, comes)), slot) in column[MORE..].iter_mut().zip(both).zip(0_u32..) {
+                *new = if slot < moved { *stays } else { *comes };
+            }
+        }
+        self.len += MORE;
+        for (slot, run) in (at..).zip(runs) {
+            self.set(slot, run);
+        }
+    }
+
+    /// Takes the runs in the slots from `at` on out.
+    #[inline]
+    fn remove<const FEWER: usize>(&mut self, at: usize) {
+        let moved = u32::try_from(at).unwrap_or(NONE);
+        for column in [&mut self.extents, &mut self.firsts, &mut self.lefts, &mut self.rights] {
+            let held = *column;
+            let both = held.iter().zip(&held[FEWER..]);
+            for ((new, (stays, comes)), slot) in column.iter_mut().zip(both).zip(0_u32..) {
+                *new = if slot < moved { *stays } else { *comes };
+            }
+        }
+        self.extents[RUNS - FEWER..].fill(0);
+        self.len -= FEWER;
+    }
+
+    /// Marks `len` elements of the run in a slot from an offset on, which are not
+    /// marked so, and joins what fits together then. There must be room for two more
+    /// runs. Returns the slot where the next edit is mostly made: that of the living
+    /// run beside them.
+    #[inline]
+    pub(super) fn mark(&mut self, slot: usize, offset: u32, len: u32, dead: bool) -> usize {
+        let run = self.run(slot);
+        let rest = offset + len;
+        let marked = run.part(offset, rest).with_dead(dead);
+        if offset > 0 {
+            self.set(slot, run.part(0, offset));
+        }
+        match (offset > 0, rest < run.len()) {
+            (false, false) => return self.mark_whole(slot, marked),
+            (true, true) => self.insert(slot + 1, [marked, run.part(rest, run.len())]),
+            (true, false) => match self.get(slot + 1) {
+                Some(next) if marked.continues_with(next) => {
+                    self.set(slot + 1, marked.joined(next));
+                }
+                _ => self.insert(slot + 1, [marked]),
+            },
+            (false, true) => {
+                self.set(slot, run.part(rest, run.len()));
+                match slot.checked_sub(1).map(|before| (before, self.run(before))) {
+                    Some((before, previous)) if previous.continues_with(marked) => {
+                        self.set(before, previous.joined(marked));
+                    }
+                    _ => {
+                        self.insert(slot, [marked]);
+                        return slot + 1;
+                    }
+                }
+            }
+        }
+        slot
+    }
+
+    fn mark_whole(&mut self, slot: usize, marked: Run) -> usize {
+        let before = slot.saturating_sub(1);
+        let previous = slot.checked_sub(1).map(|before| self.run(before));
+        let previous = previous.filter(|previous| previous.continues_with(marked));
+        let next = self.get(slot + 1).filter(|next| marked.continues_with(*next));
+        match (previous, next) {
+            (None, None) => self.set(slot, marked),
+            (None, Some(next)) => {
+                self.set(slot, marked.joined(next));
+                self.remove::<1>(slot + 1);
+            }
+            (Some(previous), None) => {
+                self.set(before, previous.joined(marked));
+                self.remove::<1>(slot);
+            }
+            (Some(previous), Some(next)) => {
+                self.set(before, previous.joined(marked).joined(next));
+                self.remove::<2>(slot);
+            }
+        }
+        before
     }
 
     /// Replaces the runs in the slots `from` to before `to`; they must fit in.
