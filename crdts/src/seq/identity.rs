@@ -288,6 +288,10 @@ impl Identity {
         if self.authors.get(self.recent as usize).is_some_and(|author| author.replica == replica) {
             return Some(self.recent);
         }
+        if self.authors.len() <= FEW {
+            let held = self.authors.iter().zip(0..).find(|(author, _)| author.replica == replica);
+            return held.map(|(_, number)| number);
+        }
         self.numbers.get(&replica).copied()
     }
 
@@ -305,17 +309,18 @@ impl Identity {
 }
 
 /// The last item that passes a test which no item passes after one that does
-/// not. O(log distance) from the end, because edits mostly concern late elements.
+/// not. O(1) for the latest few, because edits mostly concern late elements.
 fn last_with<T>(items: &[T], test: impl Fn(&T) -> bool) -> Option<usize> {
-    let mut end = items.len();
-    let mut step = 1;
-    while let Some(start) = end.checked_sub(step) {
-        let part = items.get(start..end)?;
-        if part.first().is_some_and(&test) {
-            return Some(start + part.partition_point(&test) - 1);
-        }
-        end = start;
-        step *= 2;
-    }
-    items.get(..end)?.partition_point(&test).checked_sub(1)
+    let (early, late) = items.split_at(items.len().saturating_sub(LATE));
+    let passing = match late.first() {
+        Some(first) if test(first) => early.len() + late.partition_point(test),
+        _ => early.partition_point(test),
+    };
+    passing.checked_sub(1)
 }
+
+/// How many items are late.
+const LATE: usize = 8;
+
+/// Up to how many authors are tried one by one.
+const FEW: usize = 4;

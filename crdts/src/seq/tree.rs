@@ -138,7 +138,8 @@ impl Tree {
 
     /// Every run, in order.
     pub(crate) fn runs(&self) -> impl Iterator<Item = Run> + '_ {
-        self.runs_from(self.start())
+        let next = |leaf: &&'_ Leaf| self.leaves.get(leaf.next as usize);
+        std::iter::successors(self.leaves.first(), next).flat_map(Leaf::runs)
     }
 
     /// The runs from this place on, the first without what is before the place.
