@@ -1,13 +1,13 @@
 //! One case: what it is called, how it is run and guarded.
 
-use crate::report::{CaseReport, Outcome};
+use crate::report::{CaseReport, Outcome, Report};
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a case may take before it counts as hung, for each step of [`effort`].
 const WATCHDOG: Duration = Duration::from_secs(120);
@@ -123,6 +123,26 @@ pub fn run_case<H: Send + 'static>(case: &Case<H>, harness: H, seed: u64) -> Cas
         Err(error) => Outcome::Failed(format!("no thread could be started: {error}")),
     };
     CaseReport { name: case.name, level: case.level, seed, outcome }
+}
+
+/// Runs every case, each on a fresh harness. Meanwhile it says on the standard error
+/// which case runs and how each ended, as a test runner does: an implementation that
+/// breaks everything takes minutes.
+pub(crate) fn run_all<H: Send + 'static>(
+    suite: &'static str,
+    cases: &[Case<H>],
+    make: impl Fn() -> H,
+) -> Report {
+    let seed = run_seed();
+    eprintln!("running {} {suite} cases, REPLIQ_SEED={seed}", cases.len());
+    let run = |case: &Case<H>| {
+        eprint!("{suite} {} ... ", case.name);
+        let begun = Instant::now();
+        let report = run_case(case, make(), seed);
+        eprintln!("{}, {:.2} s", report.outcome, begun.elapsed().as_secs_f64());
+        report
+    };
+    Report::new(suite, cases.iter().map(run).collect())
 }
 
 /// One test function, begun as whoever runs the suite wants it begun.

@@ -115,7 +115,7 @@ impl Report {
             self.verdict()
         );
         for case in &self.cases {
-            let outcome = outcome_text(&case.outcome).replace('|', "\\|").replace('\n', " ");
+            let outcome = case.outcome.to_string().replace('|', "\\|").replace('\n', " ");
             let _ =
                 writeln!(out, "| `{}` | {:?} | {outcome} | {} |", case.name, case.level, case.seed);
         }
@@ -127,17 +127,19 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} conformance {}: {:?}", self.suite, self.version, self.verdict())?;
         for case in &self.cases {
-            let outcome = outcome_text(&case.outcome);
-            writeln!(f, "  {} ({:?}, seed {}): {outcome}", case.name, case.level, case.seed)?;
+            let CaseReport { name, level, seed, outcome } = case;
+            writeln!(f, "  {name} ({level:?}, seed {seed}): {outcome}")?;
         }
         Ok(())
     }
 }
 
-fn outcome_text(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Passed => "passed".to_owned(),
-        Outcome::Failed(why) => format!("FAILED: {why}"),
-        Outcome::Skipped(why) => format!("skipped: {why}"),
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Failed(why) => write!(f, "FAILED: {why}"),
+            Self::Skipped(why) => write!(f, "skipped: {why}"),
+        }
     }
 }

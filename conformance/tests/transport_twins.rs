@@ -124,6 +124,9 @@ fn a_check_that_lets_through_what_connect_refuses_is_seen() {
     assert!(matches!(report.outcome, Outcome::Failed(_)), "{:?}", report.outcome);
 }
 
+/// On a busy machine a bug that needs two tasks to meet may hide in a run or two.
+const TRIES: u64 = 8;
+
 #[test]
 fn each_twin_fails_its_case() {
     let cases = cases::<Harness>();
@@ -136,9 +139,12 @@ fn each_twin_fails_its_case() {
             scope.spawn(|| {
                 while let Some((name, bug)) = next() {
                     let case = cases.iter().find(|case| case.name == *name).unwrap();
-                    let report = run_case(case, Harness::broken(*bug), 1);
-                    if !matches!(report.outcome, Outcome::Failed(_)) {
-                        passed.lock().unwrap().push((*name, *bug, report.outcome));
+                    let fails = |seed| {
+                        let report = run_case(case, Harness::broken(*bug), seed);
+                        matches!(report.outcome, Outcome::Failed(_))
+                    };
+                    if !(1..=TRIES).any(fails) {
+                        passed.lock().unwrap().push((*name, *bug));
                     }
                 }
             });

@@ -17,26 +17,27 @@
 //! let mut elsewhere = GCounter::new(ReplicaId::from_bytes([2; 16]));
 //! visits.increment();
 //! elsewhere.add(2);
-//! visits.merge(elsewhere.clone());
-//! visits.merge(elsewhere); // again: counts once
+//! visits.merge(elsewhere.clone())?;
+//! visits.merge(elsewhere)?; // again: counts once
 //! assert_eq!(visits.value(), 3);
 //!
 //! let mut stock = PnCounter::new(ReplicaId::from_bytes([1; 16]));
 //! stock.add(10);
 //! let mut till = PnCounter::new(ReplicaId::from_bytes([2; 16]));
-//! till.merge(stock.clone());
+//! till.merge(stock.clone())?;
 //! till.add(-4);
 //! stock.decrement(); // at the same time
-//! stock.merge(till.clone());
-//! till.merge(stock.clone());
+//! stock.merge(till.clone())?;
+//! till.merge(stock.clone())?;
 //! assert_eq!(stock.value(), 5);
 //! assert_eq!(*stock, *till);
 //!
 //! // Nobody can hold on to the last one: two who sell it at once leave -1.
 //! stock.add(-5);
 //! till.add(-1);
-//! stock.merge(till);
+//! stock.merge(till)?;
 //! assert_eq!(stock.value(), -1);
+//! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
 
 mod sums;
@@ -96,7 +97,8 @@ impl sums::Report<u128> for Effects<GCounter> {
     }
 
     fn undo(&mut self, undo: sums::Undo<u128>) {
-        Self::undo(self, || GCounterUndo(undo));
+        let replica = undo.replica();
+        self.undo_onto(|last| last.0.replica() == replica, || GCounterUndo(undo));
     }
 }
 
@@ -106,7 +108,8 @@ impl sums::Report<i128> for Effects<PnCounter> {
     }
 
     fn undo(&mut self, undo: sums::Undo<i128>) {
-        Self::undo(self, || PnCounterUndo(undo));
+        let replica = undo.replica();
+        self.undo_onto(|last| last.0.replica() == replica, || PnCounterUndo(undo));
     }
 }
 
@@ -115,6 +118,15 @@ impl Crdt for GCounter {
     type Op = GCounterOp;
     type Event = GCounterEvent;
     type Undo = GCounterUndo;
+
+    fn may_grow(_op: &Self::Op) -> bool {
+        true
+    }
+
+    /// Additions right after one another are one addition.
+    fn grow(last: &mut Self::Op, next: &mut Self::Op) -> bool {
+        last.0.checked_add(next.0).map(|both| last.0 = both).is_some()
+    }
 
     fn apply(&mut self, op: Self::Op, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
         self.0.add(at.dot.replica, u128::from(op.0), fx);
@@ -135,6 +147,15 @@ impl Crdt for PnCounter {
     type Op = PnCounterOp;
     type Event = PnCounterEvent;
     type Undo = PnCounterUndo;
+
+    fn may_grow(_op: &Self::Op) -> bool {
+        true
+    }
+
+    /// Additions right after one another are one addition.
+    fn grow(last: &mut Self::Op, next: &mut Self::Op) -> bool {
+        last.0.checked_add(next.0).map(|both| last.0 = both).is_some()
+    }
 
     fn apply(&mut self, op: Self::Op, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
         self.0.add(at.dot.replica, i128::from(op.0), fx);

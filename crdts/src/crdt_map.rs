@@ -25,23 +25,23 @@
 //! // Both create the list offline: it is one list.
 //! laptop.entry(key()).add("milk".to_string());
 //! phone.entry(key()).add("bread".to_string());
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(phone.get("shopping").map(OrSet::elements), Some(vec![&"bread".into(), &"milk".into()]));
 //!
 //! // One removes it while the other adds to it: it stays, with all its content.
 //! laptop.remove(key());
 //! assert!(laptop.is_empty());
 //! phone.entry(key()).add("eggs".to_string());
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(laptop.get("shopping").map(OrSet::len), Some(3));
 //! assert_eq!(*laptop, *phone);
 //!
 //! // Who creates it anew after its removal starts afresh.
 //! laptop.remove(key());
 //! laptop.edit(|tx| tx.entry(key()).add("tea".to_string()))?;
-//! phone.merge(laptop);
+//! phone.merge(laptop)?;
 //! assert_eq!(phone.get("shopping").map(OrSet::elements), Some(vec![&"tea".to_string()]));
 //! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
@@ -142,8 +142,9 @@ impl<K: Key, C: Crdt> CrdtMap<K, C> {
         }
         let fresh = |op| -> Result<_, CrdtError> {
             let mut child = C::default();
+            let last = last_slot::<C>(&op, at);
             child.apply(op, at, &mut Effects::silent())?;
-            Ok(Entry { generation, edits: Dots::One(at.dot), removals: Dots::None, child })
+            Ok(Entry { generation, edits: Dots::One(last), removals: Dots::None, child })
         };
         let slot = match self.entries.locate(&key) {
             Ok(slot) => slot,
@@ -172,7 +173,8 @@ impl<K: Key, C: Crdt> CrdtMap<K, C> {
         fx: &mut Effects<Self>,
     ) -> Result<(), CrdtError> {
         let Some(held) = self.entries.at(slot) else { return Ok(()) };
-        let (edits, removals) = (held.entry.edits.with(at.dot), held.entry.removals.clone());
+        let edits = held.entry.edits.with(last_slot::<C>(&op, at));
+        let removals = held.entry.removals.clone();
         self.with_child(slot, fx, |child, fx| child.apply(op, at, fx)).transpose()?;
         self.mark(slot, edits, removals, fx);
         Ok(())
@@ -313,6 +315,12 @@ impl<K: Key, C: Crdt> CrdtMap<K, C> {
     }
 }
 
+/// The dot of an edit: that of its last slot, which is the same whether edits of a
+/// child came apart or as one that grew.
+fn last_slot<C: Crdt>(op: &C::Op, at: Stamp) -> Dot {
+    Dot { seq: at.dot.seq.saturating_add(C::slots(op).saturating_sub(1)), ..at.dot }
+}
+
 /// A child is copied by its bytes: a CRDT need not be `Clone`.
 fn shown<K, C: Crdt>(key: K, child: &C) -> CrdtMapEvent<K, C> {
     CrdtMapEvent::Shown { key, child: Arc::new(decode(&encode(child)).unwrap_or_default()) }
@@ -329,6 +337,25 @@ impl<K: Key, C: Crdt> Crdt for CrdtMap<K, C> {
             CrdtMapOp::Edit { op, .. } => C::slots(op),
             CrdtMapOp::Remove { .. } => 1,
         }
+    }
+
+    fn may_grow(op: &Self::Op) -> bool {
+        matches!(op, CrdtMapOp::Edit { op, .. } if C::may_grow(op))
+    }
+
+    /// Edits of one child may be one edit of it.
+    fn grow(last: &mut Self::Op, next: &mut Self::Op) -> bool {
+        match (last, next) {
+            (
+                CrdtMapOp::Edit { key, generation, op },
+                CrdtMapOp::Edit { key: same_key, generation: same_generation, op: next },
+            ) if key == same_key && generation == same_generation => C::grow(op, next),
+            _ => false,
+        }
+    }
+
+    fn check(&self) -> Result<(), CrdtError> {
+        self.entries.iter().try_for_each(|held| held.entry.child.check())
     }
 
     fn apply(&mut self, op: Self::Op, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {

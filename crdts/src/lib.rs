@@ -43,6 +43,31 @@
 //! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
 //!
+//! What one device does reaches another as a whole value, by `merge`, or change by
+//! change, as bytes:
+//! ```
+//! use repliq_core::{Change, ReplicaId};
+//! use repliq_crdts::*;
+//!
+//! let mut laptop = Text::new(ReplicaId::new());
+//! let mut phone = Text::new(ReplicaId::new());
+//!
+//! let (written, change) = laptop.commit(|text| text.insert(0, "Hello"))?;
+//! written?;
+//! let change = change.expect("something was edited");
+//! let bytes = change.to_bytes(); // to a file, a socket, a message …
+//!
+//! let (change, rest) = Change::read(&bytes)?;
+//! phone.apply(&change)?;
+//! assert!(rest.is_empty());
+//! assert_eq!(phone.to_string(), "Hello");
+//! assert_eq!(phone.version(), laptop.version());
+//!
+//! // Every change exactly once and in order: what does not fit is a typed error.
+//! assert_eq!(phone.apply(&change), Err(repliq_core::ApplyError::Duplicate));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A key needs an order, so floating-point numbers are refused by the compiler:
 //! ```compile_fail
 //! use repliq_core::ReplicaId;

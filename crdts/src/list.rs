@@ -17,7 +17,7 @@
 //! let mut laptop = List::new(ReplicaId::from_bytes([1; 16]));
 //! laptop.insert_each(0, ["milk", "bread", "eggs", "tea"].map(String::from))?;
 //! let mut phone = List::new(ReplicaId::from_bytes([2; 16]));
-//! phone.merge(laptop.clone());
+//! phone.merge(laptop.clone())?;
 //!
 //! laptop.move_to(3, 0)?; // tea first
 //! laptop.delete(1..=1)?; // no milk: it is at 1 now
@@ -25,8 +25,8 @@
 //! phone.insert(2, "butter".to_string())?; // between bread and eggs
 //! phone.move_to(0, 1)?; // milk after bread
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert!(laptop.iter().eq(["green tea", "bread", "butter", "eggs"]));
 //! assert_eq!(*laptop, *phone);
 //! # Ok::<(), repliq_core::EditError>(())
@@ -142,6 +142,14 @@ impl<T: Value> Crdt for List<T> {
 
     fn slots(op: &ListOp<T>) -> u64 {
         op.slots()
+    }
+
+    fn may_grow(op: &ListOp<T>) -> bool {
+        op.may_grow()
+    }
+
+    fn grow(last: &mut ListOp<T>, next: &mut ListOp<T>) -> bool {
+        last.grow(next)
     }
 
     fn apply(&mut self, op: ListOp<T>, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {

@@ -46,11 +46,12 @@ pub(crate) struct Lww<K, T> {
     live: usize,
 }
 
-/// What a write replaced: given to [`Lww::rollback`], newest first.
+/// What a write replaced: given to [`Lww::rollback`], newest first. Small, because
+/// a transaction keeps one for each write; only a join drops keys.
 pub(crate) enum Undo<K, T> {
     Inserted(u32),
     Replaced(u32, Written<T>),
-    Dropped(u32, K, Written<T>),
+    Dropped(u32, Box<(K, Written<T>)>),
 }
 
 /// Where changes are told.
@@ -175,7 +176,8 @@ impl<K: Hash + Eq, T: Content> Lww<K, T> {
                     *entry = old;
                 }
             }
-            Undo::Dropped(slot, key, old) => {
+            Undo::Dropped(slot, dropped) => {
+                let (key, old) = *dropped;
                 self.live += live(&old.content);
                 self.keyed.put_back(slot, key, old);
             }
@@ -225,7 +227,7 @@ impl<K: Hash + Eq, T: Content> Lww<K, T> {
                 self.live -= 1;
                 report.changed(&key, &T::REMOVED);
             }
-            report.undo(Undo::Dropped(slot, key, old));
+            report.undo(Undo::Dropped(slot, Box::new((key, old))));
         }
     }
 

@@ -17,8 +17,8 @@
 //! laptop.set("colour".to_string(), "red".to_string());
 //! phone.set("title".to_string(), "Groceries".to_string()); // a second later
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(laptop.get("title").map(String::as_str), Some("Groceries")); // the later write
 //! assert_eq!(laptop.get("colour").map(String::as_str), Some("red")); // nobody else wrote it
 //! assert_eq!(*laptop, *phone);
@@ -27,10 +27,11 @@
 //! laptop.remove("title".to_string());
 //! phone.set("title".to_string(), "Market".to_string());
 //! phone.set("title".to_string(), "Farmers' market".to_string());
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(laptop.get("title").map(String::as_str), Some("Farmers' market"));
 //! assert_eq!(*laptop, *phone);
+//! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
 //!
 //! # What is kept of a removed key

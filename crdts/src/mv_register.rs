@@ -14,18 +14,19 @@
 //! let mut phone = MvRegister::new(ReplicaId::from_bytes([2; 16])).with_wall(|| Millis(2_000));
 //!
 //! laptop.set("Rome".to_string());
-//! phone.merge(laptop.clone());
+//! phone.merge(laptop.clone())?;
 //! laptop.set("Paris".to_string());
 //! phone.set("Lisbon".to_string()); // at the same time: neither has seen the other
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert!(laptop.values().eq(["Paris", "Lisbon"])); // "Rome" was seen by both
 //! assert_eq!(*laptop, *phone);
 //!
 //! phone.set("Porto".to_string());
-//! laptop.merge(phone);
+//! laptop.merge(phone)?;
 //! assert!(laptop.values().eq(["Porto"]));
+//! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
 
 use crate::bounds::Value;

@@ -14,20 +14,21 @@
 //! let mut phone = OrSet::new(ReplicaId::from_bytes([2; 16]));
 //! laptop.add("urgent".to_string());
 //! laptop.add("home".to_string());
-//! phone.merge(laptop.clone());
+//! phone.merge(laptop.clone())?;
 //!
 //! phone.remove("urgent".to_string());
 //! phone.remove("home".to_string());
 //! laptop.add("urgent".to_string()); // at the same time, and it is in already
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(laptop.elements(), ["urgent"]); // the phone had not seen this addition
 //! assert_eq!(*laptop, *phone);
 //!
 //! phone.remove("urgent".to_string()); // now it has
-//! laptop.merge(phone);
+//! laptop.merge(phone)?;
 //! assert!(laptop.is_empty());
+//! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
 //!
 //! # What is kept of an element
@@ -92,10 +93,11 @@ pub enum OrSetEvent<T> {
 /// What takes back one step of an [`OrSet`].
 pub struct OrSetUndo<T>(Undo<T>);
 
+/// Small, because a transaction keeps one for each op, and most insert.
 enum Undo<T> {
     Inserted(u32),
-    Replaced(u32, Dots),
-    Dropped(u32, T, Dots),
+    Replaced(u32, Box<Dots>),
+    Dropped(u32, Box<(T, Dots)>),
 }
 
 impl<T: Key> OrSet<T> {
@@ -132,13 +134,13 @@ impl<T: Key> OrSet<T> {
         if dots.is_empty() {
             if let Some((element, old)) = self.elements.take(slot) {
                 fx.event(|| OrSetEvent::Removed { element: element.clone() });
-                fx.undo(|| OrSetUndo(Undo::Dropped(slot, element, old)));
+                fx.undo(|| OrSetUndo(Undo::Dropped(slot, Box::new((element, old)))));
             }
         } else if let Some(held) = self.elements.entry_mut(slot)
             && *held != dots
         {
             let old = std::mem::replace(held, dots);
-            fx.undo(|| OrSetUndo(Undo::Replaced(slot, old)));
+            fx.undo(|| OrSetUndo(Undo::Replaced(slot, Box::new(old))));
         }
     }
 
@@ -207,10 +209,13 @@ impl<T: Key> Crdt for OrSet<T> {
             Undo::Inserted(slot) => drop(self.elements.take(slot)),
             Undo::Replaced(slot, old) => {
                 if let Some(held) = self.elements.entry_mut(slot) {
-                    *held = old;
+                    *held = *old;
                 }
             }
-            Undo::Dropped(slot, element, old) => self.elements.put_back(slot, element, old),
+            Undo::Dropped(slot, dropped) => {
+                let (element, old) = *dropped;
+                self.elements.put_back(slot, element, old);
+            }
         }
     }
 

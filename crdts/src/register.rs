@@ -17,15 +17,16 @@
 //! phone.set("Groceries".to_string()); // a second later than the laptop
 //! laptop.set("Shopping".to_string());
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(laptop.get().map(String::as_str), Some("Groceries"));
 //! assert_eq!(*laptop, *phone);
 //!
 //! // Who has seen a write writes after it, whatever the own clock says.
 //! laptop.set("Market".to_string());
-//! phone.merge(laptop);
+//! phone.merge(laptop)?;
 //! assert_eq!(phone.get().map(String::as_str), Some("Market"));
+//! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
 
 use crate::bounds::Value;

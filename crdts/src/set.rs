@@ -17,16 +17,17 @@
 //! laptop.add("milk".to_string());
 //! phone.remove("milk".to_string()); // the larger replica id, but a removal
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert!(laptop.contains("milk"));
 //! assert_eq!(*laptop, *phone);
 //!
 //! // Of two edits of different times the later one wins.
 //! phone.remove("milk".to_string());
-//! laptop.merge(phone.clone());
+//! laptop.merge(phone.clone())?;
 //! assert!(!laptop.contains("milk"));
 //! assert_eq!(laptop.elements(), Vec::<&String>::new());
+//! # Ok::<(), repliq_core::CrdtError>(())
 //! ```
 //!
 //! # What is kept of a removed element

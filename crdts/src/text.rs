@@ -16,15 +16,15 @@
 //! let mut laptop = Text::new(ReplicaId::from_bytes([1; 16]));
 //! laptop.insert(0, "The cat sat.")?;
 //! let mut phone = Text::new(ReplicaId::from_bytes([2; 16]));
-//! phone.merge(laptop.clone());
+//! phone.merge(laptop.clone())?;
 //!
 //! laptop.insert(4, "old ")?; // "The old cat sat."
 //! phone.insert(4, "big ")?; // "The big cat sat."
 //! phone.replace(12..15, "slept")?; // "The big cat slept."
 //! let cursor = phone.anchor(8, Side::Before).expect("it is in range"); // at "cat"
 //!
-//! laptop.merge(phone.clone());
-//! phone.merge(laptop.clone());
+//! laptop.merge(phone.clone())?;
+//! phone.merge(laptop.clone())?;
 //! assert_eq!(laptop.to_string(), "The old big cat slept."); // both, word by word
 //! assert_eq!(*laptop, *phone);
 //! assert_eq!(phone.position(&cursor), Some(12)); // still at "cat"
@@ -32,7 +32,7 @@
 //! // One deletes a sentence, the other corrects it: the correction stays.
 //! laptop.delete(..)?;
 //! phone.insert(11, "-fish")?;
-//! laptop.merge(phone.clone());
+//! laptop.merge(phone.clone())?;
 //! assert_eq!(laptop.to_string(), "-fish");
 //! # Ok::<(), repliq_core::EditError>(())
 //! ```
@@ -42,6 +42,7 @@
 //! compressed. [`Crdt::prune`] forgets nothing yet: a character that is deleted everywhere may still be the origin of one
 //! that is not, so forgetting it means writing those others' origins anew.
 
+mod buried;
 mod edit;
 mod join;
 pub(crate) mod op;
@@ -49,6 +50,7 @@ mod read;
 mod reauthor;
 mod saved;
 mod scalars;
+mod widths;
 
 pub use edit::TextMut;
 pub use op::{LeftOrigin, RightOrigin, Stretch, Target, TextOp, Typed};
@@ -59,6 +61,7 @@ use repliq_core::{Crdt, CrdtError, Effects, ReplicaId, Stamp, Standalone, Tx, Ve
 use saved::Asleep;
 use scalars::Scalars;
 use std::sync::OnceLock;
+use widths::Widths;
 
 /// A text that several people edit at once; see the [module](self) for what that
 /// means under concurrency.
@@ -68,13 +71,17 @@ use std::sync::OnceLock;
 ///
 /// Loaded from where it was saved, it puts off its history until that is asked
 /// for, by an edit or a merge: of a damaged history it can then still be read, and
-/// refuses every edit. (By a replica or from a peer it is checked at once.)
+/// refuses every edit. Deleted letters are read last of all, to merge or to save
+/// again; damaged ones are then replaced by U+FFFD. (By a replica or from a peer
+/// all of it is checked at once.)
 #[derive(Clone)]
 pub struct Text {
     /// `None` inside is a history that does not read.
     history: OnceLock<Option<History>>,
     /// What the history is still to be read from; it says what a reader sees.
     asleep: Option<Box<Asleep>>,
+    /// For positions in bytes and UTF-16 units; there from when it is first needed.
+    widths: OnceLock<Box<Widths>>,
 }
 
 /// Every character that ever was.
@@ -88,7 +95,11 @@ const DAMAGED: CrdtError = CrdtError::Invalid("the history of the text is damage
 
 impl Default for Text {
     fn default() -> Self {
-        Self { history: OnceLock::from(Some(History::default())), asleep: None }
+        Self {
+            history: OnceLock::from(Some(History::default())),
+            asleep: None,
+            widths: OnceLock::new(),
+        }
     }
 }
 
@@ -160,16 +171,34 @@ impl Crdt for Text {
         op.slots()
     }
 
+    fn may_grow(op: &TextOp) -> bool {
+        op.may_grow()
+    }
+
+    fn grow(last: &mut TextOp, next: &mut TextOp) -> bool {
+        last.grow(next)
+    }
+
+    fn check(&self) -> Result<(), CrdtError> {
+        self.history().map(|_| ())
+    }
+
     fn apply(&mut self, op: TextOp, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
-        let history = self.history_mut()?;
         match &op {
-            TextOp::Insert { left, right, text } => history.apply_insert(left, right, text, at, fx),
-            TextOp::Delete(stretch) => history.apply_delete(std::slice::from_ref(stretch), at, fx),
-            TextOp::DeleteEach(stretches) => history.apply_delete(stretches, at, fx),
+            TextOp::Insert { left, right, text } => {
+                let elements = self.history_mut()?.apply_insert(left, right, text, at, fx)?;
+                if self.widths.get_mut().is_some() {
+                    self.widen(elements, text);
+                }
+                Ok(())
+            }
+            TextOp::Delete(stretch) => self.apply_delete(std::slice::from_ref(stretch), at, fx),
+            TextOp::DeleteEach(stretches) => self.apply_delete(stretches, at, fx),
         }
     }
 
     fn join(&mut self, _mine: &Version, other: Self, _theirs: &Version, fx: &mut Effects<Self>) {
+        self.widths.take();
         // A history that does not read has nothing to say, and nothing is added to it.
         let (Ok(history), Ok(_)) = (self.history_mut(), other.history()) else { return };
         if history.seq.elements() == 0 {
@@ -184,6 +213,7 @@ impl Crdt for Text {
     }
 
     fn rollback(&mut self, undo: TextUndo) {
+        self.widths.take();
         let Ok(history) = self.history_mut() else { return };
         match undo.0 {
             Step::Inserted(first) => {
@@ -228,6 +258,34 @@ impl Text {
         }
         self.history.get_mut().and_then(Option::as_mut).ok_or(DAMAGED)
     }
+
+    fn apply_delete(
+        &mut self,
+        stretches: &[Stretch],
+        at: Stamp,
+        fx: &mut Effects<Self>,
+    ) -> Result<(), CrdtError> {
+        let mut widths = self.widths.take();
+        let deleted = self.history_mut()?.apply_delete(stretches, at, fx, widths.as_deref_mut());
+        if let Some(widths) = widths {
+            self.widths = OnceLock::from(widths);
+        }
+        deleted
+    }
+
+    /// Has the widths follow an insertion.
+    #[inline(never)]
+    fn widen(&mut self, elements: Elements, text: &Typed) {
+        let index = self.history().map(|history| history.seq.index(elements.first) as usize);
+        let (Ok(index), Some(widths)) = (index, self.widths.get_mut()) else { return };
+        let too_long = text.with(|text| widths.insert(index, text));
+        if let Some(part) = too_long
+            && let Some(text) = self.slice(part.start..part.start + part.len)
+            && let Some(widths) = self.widths.get_mut()
+        {
+            widths.split(&part, &text);
+        }
+    }
 }
 
 impl History {
@@ -239,7 +297,7 @@ impl History {
         text: &Typed,
         at: Stamp,
         fx: &mut Effects<Text>,
-    ) -> Result<(), CrdtError> {
+    ) -> Result<Elements, CrdtError> {
         let count = text.count();
         if count == 0 {
             return Err(CrdtError::Invalid("an insertion of nothing"));
@@ -264,7 +322,7 @@ impl History {
             index: self.seq.index(elements.first) as usize,
             text: text.with(str::to_owned),
         });
-        Ok(())
+        Ok(elements)
     }
 
     #[inline(never)]
@@ -284,6 +342,7 @@ impl History {
         stretches: &[Stretch],
         at: Stamp,
         fx: &mut Effects<Text>,
+        mut widths: Option<&mut Widths>,
     ) -> Result<(), CrdtError> {
         if stretches.is_empty() {
             return Err(CrdtError::Invalid("a deletion of nothing"));
@@ -292,19 +351,28 @@ impl History {
         if let [Stretch { from, len }] = stretches {
             let found = from.dot(at, None).and_then(|dot| self.seq.find_run(dot, *len));
             if let Some(found) = found.filter(|found| u64::from(found.len) == *len && *len > 0) {
-                self.delete(found, fx);
+                self.delete(found, fx, widths);
                 return Ok(());
             }
         }
         for elements in self.seq.find_stretches(stretches, at)? {
-            self.delete(elements, fx);
+            self.delete(elements, fx, widths.as_deref_mut());
         }
         Ok(())
     }
 
     /// Deletes what of these elements is alive.
-    fn delete(&mut self, elements: Elements, fx: &mut Effects<Text>) {
-        self.seq.mark(elements, true, |changed, index| {
+    fn delete(
+        &mut self,
+        elements: Elements,
+        fx: &mut Effects<Text>,
+        mut widths: Option<&mut Widths>,
+    ) {
+        let Self { seq, scalars } = self;
+        seq.mark(elements, true, |changed, index| {
+            if let Some(widths) = &mut widths {
+                widths.delete(index() as usize, scalars.get(changed.first, changed.len));
+            }
             fx.undo_onto(|last| last.takes(changed), || TextUndo(Step::Deleted(changed)));
             fx.event(|| TextEvent::Deleted { index: index() as usize, len: changed.len as usize });
         });

@@ -116,11 +116,11 @@ fn a_merge_takes_the_later_sum_also_when_it_is_the_smaller_one() {
     author.add(9);
     let mut early = author.clone();
     author.add(-8);
-    early.merge(author.clone());
-    author.merge(early.clone());
+    early.merge(author.clone()).unwrap();
+    author.merge(early.clone()).unwrap();
     assert_eq!((early.value(), author.value()), (1, 1));
     author.add(-1);
-    early.merge(author);
+    early.merge(author).unwrap();
     assert_eq!(early.value(), 0);
 }
 

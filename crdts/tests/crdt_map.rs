@@ -242,8 +242,8 @@ fn two() -> (Standalone<Tags>, Standalone<Tags>) {
 }
 
 fn sync(a: &mut Standalone<Tags>, b: &mut Standalone<Tags>) {
-    a.merge(b.clone());
-    b.merge(a.clone());
+    a.merge(b.clone()).unwrap();
+    b.merge(a.clone()).unwrap();
     assert_eq!(**a, **b);
     assert_eq!(encode(&**a), encode(&**b));
 }
@@ -425,10 +425,10 @@ fn edits_and_removals_said_again_do_what_they_did() {
     old.entry(1).add(10);
     old.entry(2).add(10);
     let mut moved_on = Tags::new(id(2));
-    moved_on.merge(old.clone());
+    moved_on.merge(old.clone()).unwrap();
     let mut concurrent = Tags::new(id(3));
     concurrent.entry(2).add(30);
-    moved_on.merge(concurrent);
+    moved_on.merge(concurrent).unwrap();
 
     let at = Stamp { hlc: Hlc(u64::MAX >> 1), dot: Dot { replica: id(1), seq: 2 } };
     let removal = |key| CrdtMapOp::Remove { key, generation: 0, seen: vec![] };

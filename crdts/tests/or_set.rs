@@ -99,9 +99,9 @@ fn nothing_is_left_behind_of_what_was_removed() {
         set.add(element);
         other.add(element);
     }
-    set.merge(other.clone());
+    set.merge(other.clone()).unwrap();
     (0..100).for_each(|element| set.remove(element));
-    other.merge(set.clone());
+    other.merge(set.clone()).unwrap();
     assert_eq!(encode(&*set), encode(&OrSet::<i32>::default()));
     assert_eq!(encode(&*other), encode(&OrSet::<i32>::default()));
 }
@@ -158,7 +158,7 @@ fn a_removal_said_again_removes_what_it_removed_before_and_nothing_else() {
     let mut old = OrSet::new(ReplicaId::from_bytes([1; 16]));
     old.add(ACKED);
     let mut moved_on = OrSet::new(ReplicaId::from_bytes([2; 16]));
-    moved_on.merge(old.clone());
+    moved_on.merge(old.clone()).unwrap();
     old.add(UNACKED);
     let before = (*old).clone();
     let mut concurrent = OrSet::new(ReplicaId::from_bytes([3; 16]));
@@ -170,7 +170,7 @@ fn a_removal_said_again_removes_what_it_removed_before_and_nothing_else() {
         moved_on.edit(|tx| OrSet::reauthor(op, stamp(1, 9), &before, tx)).unwrap().unwrap();
         assert_eq!(moved_on.contains(&element), is_in);
     }
-    moved_on.merge(concurrent);
+    moved_on.merge(concurrent).unwrap();
     assert_eq!(moved_on.elements(), [&ACKED, &NEW]);
 }
 

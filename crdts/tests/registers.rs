@@ -163,10 +163,10 @@ fn a_write_said_again_replaces_what_it_replaced_before_and_nothing_else() {
     old.set(1);
     let before = (*old).clone();
     let mut moved_on = MvRegister::new(ReplicaId::from_bytes([2; 16]));
-    moved_on.merge(old.clone());
+    moved_on.merge(old.clone()).unwrap();
     let mut concurrent = MvRegister::new(ReplicaId::from_bytes([3; 16]));
     concurrent.set(7);
-    moved_on.merge(concurrent);
+    moved_on.merge(concurrent).unwrap();
     let op = MvRegisterOp::Set { value: 2, replaces: vec![] };
     moved_on.edit(|tx| MvRegister::reauthor(op, stamp(9, 1, 1), &before, tx)).unwrap().unwrap();
     let mut values: Vec<_> = moved_on.values().copied().collect();

@@ -103,7 +103,7 @@ pub mod prelude {
     pub use crate::WebSocket;
     pub use crate::{
         AsTx, Client, Crdt, Document, Events, Link, LinkStatus, Message, Relay, Replica, ReplicaId,
-        Saved, Standalone, Storage, StorageBackend, Transport, Tx, UnknownFields,
+        Saved, Standalone, Storage, StorageBackend, StorageError, Transport, Tx, UnknownFields,
     };
     #[cfg(feature = "memory")]
     pub use crate::{MemoryBackend, MemoryTransport};

@@ -109,7 +109,7 @@ fn the_lines_of_a_value_alone_run_as_they_stand() -> Result<(), Box<dyn std::err
 
     let mut other = LwwMap::new(replica_id);
     other.set("city".to_string(), "Bern".to_string());
-    map.merge(other);
+    map.merge(other).unwrap();
     assert_eq!(map.len(), 2);
     map.remove("city".to_string());
     assert_eq!(map.len(), 1);
@@ -131,7 +131,7 @@ fn the_lines_of_a_value_alone_run_as_they_stand() -> Result<(), Box<dyn std::err
     let mut resumed = Standalone::resume(saved.ok_or("it is not there")?, map.replica());
     assert_eq!(resumed.last(), map.last());
     resumed.set("user_name".to_string(), "Bob".to_string());
-    map.merge(resumed);
+    map.merge(resumed).unwrap();
     assert_eq!(map.get("user_name").map(String::as_str), Some("Bob"));
     storage.remove("my_map")?;
     assert!(storage.get::<LwwMap<String, String>>("my_map")?.is_none());

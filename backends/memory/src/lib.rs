@@ -83,4 +83,8 @@ impl StorageBackend for MemoryBackend {
         }
         Ok(())
     }
+
+    fn commits_at_once(&self) -> bool {
+        true
+    }
 }

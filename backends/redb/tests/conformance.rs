@@ -1,7 +1,7 @@
 //! The published suite on the redb backend, killed processes and power cuts included.
 
 use repliq_backend_redb::RedbBackend;
-use repliq_conformance::backend::{BackendHarness, Shows};
+use repliq_conformance::backend::{BackendHarness, Damage, Shows, change_bytes_of};
 use repliq_core::StorageError;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,11 @@ impl BackendHarness for Redb {
         let mut command = Command::new(env::current_exe().ok()?);
         command.args(["--exact", "sigkill_child"]).env(STORE, store(directory));
         Some(command)
+    }
+
+    /// A commit that a crash cut short differs in the header from one that returned.
+    fn damage(&self, how: Damage) -> bool {
+        how == Damage::Changed && change_bytes_of(&store(self.0.path())).is_ok()
     }
 }
 

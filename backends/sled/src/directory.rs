@@ -10,10 +10,15 @@
 //! the log, the first time with an fsync of its own: it may lag after a power cut,
 //! never lead, and while it is 0 nothing was ever acknowledged. What sled has
 //! written until then may be cut short anywhere and is made anew.
+//!
+//! While sled opens a store it renames a new index into place and removes the old one,
+//! and syncs neither name. Where the removal survives a power cut and the rename does
+//! not, the log alone is no store any more: its first segments are long written over.
+//! So `kept.snap.…` is a synced copy of the index while sled opens the store.
 
 use crate::failure::damaged;
 use repliq_core::{StorageError, StorageErrorKind};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirEntry, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -21,6 +26,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const MARKER: &str = "repliq-sled";
+/// What the name of an index begins with.
+const INDEX: &str = "snap.";
+/// What the name of its copy has before that.
+const KEPT: &str = "kept.";
+/// What the name of an index ends with that is not yet whole.
+const UNFINISHED: &str = ".generating";
 const MAGIC: &[u8; 12] = b"repliq sled\n";
 const FORMAT: u32 = 1;
 const HEADER: u64 = 16;
@@ -91,24 +102,57 @@ impl Directory {
 
     /// Makes sure that sled may open its files: no handle of it is open any more,
     /// what was never acknowledged is gone, and so are indexes of which the writing
-    /// was cut short (`snap.….generating`), which sled would take for damage.
+    /// was cut short (`snap.….generating`), which sled would take for damage. The index
+    /// has a copy, or is made anew from the one it had.
     pub(crate) fn prepare(&self) -> Result<(), StorageError> {
         self.await_sled()?;
         let is_new = self.acknowledged() == 0;
-        for entry in fs::read_dir(&self.path)? {
-            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-            let name = name.to_string_lossy();
-            let is_index = name.starts_with("snap.");
-            if is_index && name.ends_with(".generating")
+        for name in self.names()? {
+            let is_index = name.starts_with(INDEX) || name.starts_with(KEPT);
+            if is_index && name.ends_with(UNFINISHED)
                 || is_new && (is_index || name == "db" || name == "conf")
             {
-                fs::remove_file(path)?;
+                fs::remove_file(self.path.join(name))?;
             }
+        }
+        let newest = |prefix| Ok::<_, io::Error>(self.named(prefix)?.into_iter().max());
+        match (newest(INDEX)?, newest(KEPT)?) {
+            (Some(index), _) => {
+                self.copy(&index, &[KEPT, &index].concat())?;
+                sync_directory(&self.path)?;
+            }
+            (None, Some(kept)) => {
+                let index = kept.strip_prefix(KEPT).unwrap_or(&kept);
+                let unfinished = [index, UNFINISHED].concat();
+                self.copy(&kept, &unfinished)?;
+                fs::rename(self.path.join(unfinished), self.path.join(index))?;
+            }
+            (None, None) => {}
         }
         Ok(())
     }
 
-    /// Makes the files that sled has just opened or made durable, names included.
+    fn names(&self) -> io::Result<Vec<String>> {
+        let name = |entry: io::Result<DirEntry>| Ok(entry?.file_name().into_string().ok());
+        fs::read_dir(&self.path)?.filter_map(|entry| name(entry).transpose()).collect()
+    }
+
+    fn named(&self, prefix: &str) -> io::Result<Vec<String>> {
+        let mut names = self.names()?;
+        names.retain(|name| name.starts_with(prefix));
+        Ok(names)
+    }
+
+    /// Makes a durable copy, but for its name.
+    fn copy(&self, from: &str, to: &str) -> io::Result<()> {
+        let bytes = fs::read(self.path.join(from))?;
+        let mut file = File::create(self.path.join(to))?;
+        file.write_all(&bytes)?;
+        file.sync_all()
+    }
+
+    /// Makes the files that sled has just opened or made durable, names included, so
+    /// that no copy of the index is needed any more.
     /// Gives a handle of sled's log, for fsync.
     pub(crate) fn sync_files(&self) -> io::Result<File> {
         let open = |name| File::options().write(true).open(self.path.join(name));
@@ -116,6 +160,7 @@ impl Directory {
         let log = open("db")?;
         log.sync_all()?;
         self.path.ancestors().take(self.unsynced).try_for_each(sync_directory)?;
+        self.named(KEPT)?.into_iter().try_for_each(|name| fs::remove_file(self.path.join(name)))?;
         Ok(log)
     }
 

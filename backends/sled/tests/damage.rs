@@ -199,6 +199,48 @@ fn a_missing_or_empty_file_is_never_an_empty_store() {
     }
 }
 
+/// What a power cut may leave while sled opens a store: the old index is removed, and
+/// the new one has not got its name yet.
+#[test]
+fn a_store_that_lost_its_index_while_it_was_opened_opens_by_the_copy() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("store");
+    // So much is written over that the first segment of the log is.
+    for number in 0..4 {
+        let store = SledBackend::open(&path).unwrap();
+        for _ in 0..40 {
+            let mut batch = Batch::new();
+            batch.put("large", vec![number; 150_000]);
+            store.commit(batch).unwrap();
+        }
+    }
+    let expected = vec![(b"large".to_vec(), vec![3; 150_000])];
+    let index = |beginning: &str| {
+        let mut names = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name());
+        names.find(|name| name.to_str().unwrap().starts_with(beginning))
+    };
+    let name = index("snap.").unwrap();
+    let bytes = fs::read(path.join(&name)).unwrap();
+    fs::remove_file(path.join(&name)).unwrap();
+    let alone = home.path().join("alone");
+    copy(&path, &alone);
+    let why = everything(&alone).map(|pairs| pairs.len()).unwrap_err();
+    assert_eq!(why.kind, StorageErrorKind::Corrupt, "{why}");
+    for half_made in [false, true] {
+        if half_made {
+            fs::write(path.join(format!("{}.generating", name.display())), "half").unwrap();
+        }
+        fs::write(path.join(format!("kept.{}", name.display())), &bytes).unwrap();
+        let found = home.path().join(format!("found {half_made}"));
+        copy(&path, &found);
+        assert!(everything(&found).unwrap() == expected);
+    }
+    // The copy goes once the new index is safe.
+    drop(SledBackend::open(&path).unwrap());
+    assert!(index("snap.").is_some());
+    assert_eq!(index("kept."), None);
+}
+
 #[test]
 fn an_older_log_beside_a_newer_marker_is_corrupt() {
     let home = TempDir::new().unwrap();

@@ -4,7 +4,7 @@
 //! outlives its case.
 
 use super::expect::{all, check, expect_pairs, expect_value};
-use super::numbered::{batch, last_batch, state_after};
+use super::numbered::{batch, large_batch, large_batch_in, last_batch, state_after};
 use crate::{CaseResult, Failure};
 use repliq_core::{StorageBackend, StorageError};
 use std::env;
@@ -16,12 +16,15 @@ use std::time::Duration;
 
 /// What a line that acknowledges a batch begins with.
 const ACK: &str = "repliq committed ";
+/// What a line begins with that says that a batch is about to be committed.
+const BEGUN: &str = "repliq commits ";
 /// What the line of a child that looks begins with.
 const FOUND: &str = "repliq found ";
 const WHOLE: &str = "whole";
 /// Tells a child its errand.
 const ERRAND: &str = "REPLIQ_CONFORMANCE_CHILD";
 const LOOK: &str = "look";
+const LARGE: &str = "large";
 /// How long a child may take to commit one batch, or to look.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How much of what a child says about its end is shown.
@@ -38,6 +41,7 @@ const LAST_WORDS: usize = 800;
 pub fn sigkill_child(store: &impl StorageBackend) -> Result<(), StorageError> {
     match env::var(ERRAND).as_deref() {
         Ok(LOOK) => say_what_is_found(store),
+        Ok(LARGE) => write_large_batches(store),
         Ok(most) => write_batches(store, most.parse().unwrap_or(u64::MAX)),
         Err(_) => write_batches(store, u64::MAX),
     }
@@ -47,6 +51,23 @@ fn write_batches(store: &impl StorageBackend, most: u64) -> Result<(), StorageEr
     let last = last_batch(&store.scan(b"slot", None, 1)?);
     for number in last + 1..=last.saturating_add(most) {
         store.commit(batch(number))?;
+        if say(&format!("{ACK}{number}")).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Says before each batch that it is about to come, so that it can be killed on the
+/// way.
+fn write_large_batches(store: &impl StorageBackend) -> Result<(), StorageError> {
+    let last = large_batch_in(&all(store)?).unwrap_or_default();
+    for number in last + 1.. {
+        let batch = large_batch(number);
+        if say(&format!("{BEGUN}{number}")).is_err() {
+            break;
+        }
+        store.commit(batch)?;
         if say(&format!("{ACK}{number}")).is_err() {
             break;
         }
@@ -98,6 +119,11 @@ pub(crate) fn goes_on(last: u64, acked: u64) -> CaseResult {
     check(acked == last + 1, lost)
 }
 
+/// Has a child write large batches.
+pub(crate) fn write_large(command: &mut Command) {
+    command.env(ERRAND, LARGE);
+}
+
 /// Has a child write at most so many batches.
 pub(crate) fn write_at_most(command: &mut Command, batches: u64) {
     command.env(ERRAND, batches.to_string());
@@ -113,10 +139,21 @@ impl Drop for Killed {
     }
 }
 
+/// What a child says of a batch.
+enum Said {
+    Begun(u64),
+    Committed(u64),
+}
+
+fn said(line: &str) -> Option<Said> {
+    let begun = || Some(Said::Begun(line.strip_prefix(BEGUN)?.parse().ok()?));
+    acknowledged(line).map(Said::Committed).or_else(begun)
+}
+
 /// A child that writes.
 pub(crate) struct Writer {
     child: Killed,
-    told: Receiver<u64>,
+    told: Receiver<Said>,
     reader: JoinHandle<()>,
     acked: u64,
 }
@@ -132,37 +169,62 @@ impl Writer {
         let (tell, told) = mpsc::sync_channel(64);
         let reader = thread::spawn(move || {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
-            let mut numbers = lines.filter_map(|line| acknowledged(&line));
-            let _ = numbers.try_for_each(|number| tell.send(number));
+            let mut lines = lines.filter_map(|line| said(&line));
+            let _ = lines.try_for_each(|said| tell.send(said));
         });
         Ok(Self { child, told, reader, acked: last })
+    }
+
+    /// Takes in what the child says next; gives the batch that it begins, if it
+    /// begins one.
+    fn hear(&mut self) -> Result<Option<u64>, Failure> {
+        let said = self.told.recv_timeout(PATIENCE).map_err(|_| {
+            let acked = self.acked;
+            Failure::Broken(format!("the child stopped after batch {acked}: see its output"))
+        })?;
+        match said {
+            Said::Begun(number) => Ok(Some(number)),
+            Said::Committed(number) => {
+                goes_on(self.acked, number)?;
+                self.acked = number;
+                Ok(None)
+            }
+        }
     }
 
     /// Waits until this batch is acknowledged.
     pub(crate) fn await_batch(&mut self, number: u64) -> CaseResult {
         while self.acked < number {
-            let acked = self.told.recv_timeout(PATIENCE).map_err(|_| {
-                let acked = self.acked;
-                Failure::Broken(format!("the child stopped after batch {acked}: see its output"))
-            })?;
-            goes_on(self.acked, acked)?;
-            self.acked = acked;
+            self.hear()?;
         }
+        Ok(())
+    }
+
+    /// Waits until a large batch is about to be committed.
+    pub(crate) fn await_begin_of(&mut self, number: u64) -> CaseResult {
+        while self.hear()? != Some(number) {}
         Ok(())
     }
 
     /// The last batch that it acknowledged, as far as is known now.
     pub(crate) fn acked(&mut self) -> u64 {
-        self.acked = self.told.try_iter().last().unwrap_or(self.acked);
+        self.acked = self.told.try_iter().filter_map(committed).last().unwrap_or(self.acked);
         self.acked
     }
 
     /// Kills the child; gives the last batch that it acknowledged.
     pub(crate) fn kill(self) -> u64 {
         drop(self.child);
-        let last = self.told.iter().last().unwrap_or(self.acked);
+        let last = self.told.iter().filter_map(committed).last().unwrap_or(self.acked);
         let _ = self.reader.join();
         last
+    }
+}
+
+fn committed(said: Said) -> Option<u64> {
+    match said {
+        Said::Committed(number) => Some(number),
+        Said::Begun(_) => None,
     }
 }
 

@@ -77,28 +77,49 @@ fn join(thread: ScopedJoinHandle<'_, CaseResult>) -> CaseResult {
     thread.join().unwrap_or_else(|_| Err(Failure::Broken("a call panicked".to_owned())))
 }
 
+/// A batch that puts the same number under each of so many keys.
+fn generation(keys: u16, number: u64) -> Batch {
+    let mut batch = Batch::new();
+    for key in 0..keys {
+        batch.put(key.to_be_bytes(), number.to_be_bytes());
+    }
+    batch
+}
+
+/// Commits one generation over the other, and calls `read` meanwhile.
+fn overwrite_and_read<B: StorageBackend>(
+    store: &B,
+    keys: u16,
+    read: impl Fn(&B) -> CaseResult + Sync,
+) -> CaseResult {
+    store.commit(generation(keys, 0))?;
+    write_and_read(|number| Ok(store.commit(generation(keys, number))?), || read(store))
+}
+
+/// Expects every scan to see one generation, and all of it.
+fn each_scan_is_whole<H: BackendHarness>(stores: &Stores<H>, keys: u16) -> CaseResult {
+    overwrite_and_read(&stores.open()?, keys, |store| {
+        let pairs = all(store)?;
+        let first = pairs.first().map(|(_, value)| value);
+        let whole = pairs.iter().all(|(_, value)| Some(value) == first);
+        check(whole && pairs.len() == usize::from(keys), || {
+            format!("a scan saw a part of a batch of {keys} writes")
+        })
+    })
+}
+
 pub(crate) fn a_scan_sees_all_of_a_batch_or_nothing<H: BackendHarness>(
     stores: &Stores<H>,
     _: &mut Rng,
 ) -> CaseResult {
-    let store = stores.open()?;
-    let generation = |number: u64| {
-        let mut batch = Batch::new();
-        for key in 0..64_u8 {
-            batch.put([key], number.to_be_bytes());
-        }
-        batch
-    };
-    store.commit(generation(0))?;
-    write_and_read(
-        |number| Ok(store.commit(generation(number))?),
-        || {
-            let pairs = all(&store)?;
-            let first = pairs.first().map(|(_, value)| value);
-            let whole = pairs.len() == 64 && pairs.iter().all(|(_, value)| Some(value) == first);
-            check(whole, || "a scan saw a part of a batch".to_owned())
-        },
-    )
+    each_scan_is_whole(stores, 64)
+}
+
+pub(crate) fn a_scan_sees_all_of_a_large_batch_or_nothing<H: BackendHarness>(
+    stores: &Stores<H>,
+    _: &mut Rng,
+) -> CaseResult {
+    each_scan_is_whole(stores, 1000)
 }
 
 pub(crate) fn a_scan_sees_one_committed_state<H: BackendHarness>(
@@ -279,58 +300,17 @@ pub(crate) fn concurrent_commits_to_a_full_store_all_land<H: BackendHarness>(
     check(filled == filler.len(), || format!("of 5000 older keys {filled} are left"))
 }
 
-pub(crate) fn a_scan_sees_all_of_a_large_batch_or_nothing<H: BackendHarness>(
-    stores: &Stores<H>,
-    _: &mut Rng,
-) -> CaseResult {
-    const KEYS: u16 = 1000;
-    let store = stores.open()?;
-    let generation = |number: u64| {
-        let mut batch = Batch::new();
-        for key in 0..KEYS {
-            batch.put(key.to_be_bytes(), number.to_be_bytes());
-        }
-        batch
-    };
-    store.commit(generation(0))?;
-    write_and_read(
-        |number| Ok(store.commit(generation(number))?),
-        || {
-            let pairs = all(&store)?;
-            let first = pairs.first().map(|(_, value)| value);
-            let whole = pairs.iter().all(|(_, value)| Some(value) == first);
-            check(whole && pairs.len() == usize::from(KEYS), || {
-                "a scan saw a part of a batch of 1000 writes".to_owned()
-            })
-        },
-    )
-}
-
 /// To put a value over another is one step, not a removal and a put.
 pub(crate) fn an_overwritten_key_is_never_absent<H: BackendHarness>(
     stores: &Stores<H>,
     _: &mut Rng,
 ) -> CaseResult {
     const KEYS: u16 = 500;
-    let store = stores.open()?;
-    let generation = |number: u64| {
-        let mut batch = Batch::new();
-        for key in 0..KEYS {
-            batch.put(key.to_be_bytes(), number.to_be_bytes());
+    overwrite_and_read(&stores.open()?, KEYS, |store| {
+        for key in (0..KEYS).step_by(25) {
+            let found = store.get(&key.to_be_bytes())?;
+            check(found.is_some(), || format!("key {key} was absent while it was overwritten"))?;
         }
-        batch
-    };
-    store.commit(generation(0))?;
-    write_and_read(
-        |number| Ok(store.commit(generation(number))?),
-        || {
-            for key in (0..KEYS).step_by(25) {
-                let found = store.get(&key.to_be_bytes())?;
-                check(found.is_some(), || {
-                    format!("key {key} was absent while it was overwritten")
-                })?;
-            }
-            Ok(())
-        },
-    )
+        Ok(())
+    })
 }

@@ -5,6 +5,27 @@ use super::expect::{all, check, expect_pairs, put, require};
 use crate::backend::{BackendHarness, Damage, Shows, Stores};
 use crate::{CaseResult, Failure, Rng};
 use repliq_core::{Batch, Pair, StorageBackend, StorageError, StorageErrorKind};
+use std::path::Path;
+use std::{fs, io};
+
+/// Changes some bytes of a file, as a failing disk does: all that
+/// [`BackendHarness::damage`] has to do for [`Damage::Changed`] where a store is a file.
+///
+/// # Errors
+/// Those of the file; an empty one has no bytes to change.
+pub fn change_bytes_of(file: &Path) -> io::Result<()> {
+    const PLACES: usize = 8;
+    let mut bytes = fs::read(file)?;
+    // Files are filled up with zeros; what is stored lies elsewhere.
+    let stored: Vec<usize> = (0..bytes.len()).filter(|at| bytes.get(*at) != Some(&0)).collect();
+    for place in 1..PLACES {
+        let at = stored.get(stored.len() * place / PLACES).ok_or(io::ErrorKind::UnexpectedEof)?;
+        if let Some(byte) = bytes.get_mut(*at) {
+            *byte ^= 0x10;
+        }
+    }
+    fs::write(file, bytes)
+}
 
 fn damage<H: BackendHarness>(stores: &Stores<H>, how: Damage) -> CaseResult {
     require(stores, Shows::Reopen)?;

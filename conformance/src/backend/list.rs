@@ -80,6 +80,7 @@ macro_rules! __backend_cases {
             Extended a_torn_end_is_left_behind,
             Extended a_killed_process_loses_nothing_acked,
             Extended a_killed_process_leaves_batches_whole,
+            Extended a_killed_process_leaves_large_batches_whole,
             Extended a_cut_file_system_loses_nothing_acked,
             Extended a_cut_file_system_leaves_batches_whole,
             Extended a_rebuilt_disk_loses_nothing_acked,

@@ -56,8 +56,10 @@ mod scan;
 mod sigkill;
 
 pub use child::sigkill_child;
+pub use damage::change_bytes_of;
 pub use list::cases;
 
+use crate::case::run_all;
 use crate::{CaseReport, Report, run_case, run_seed};
 use repliq_core::{StorageBackend, StorageError};
 use std::path::Path;
@@ -128,7 +130,17 @@ pub trait BackendHarness: Send + Sync + 'static {
     }
 
     /// Damages what is stored, while nobody has it open. `false` if it cannot: the
-    /// cases that need it are skipped.
+    /// case that needs it is skipped. For a store that is one file:
+    ///
+    /// ```
+    /// # use repliq_conformance::backend::{Damage, change_bytes_of};
+    /// # struct Mine(tempfile::TempDir);
+    /// # impl Mine {
+    /// fn damage(&self, how: Damage) -> bool {
+    ///     how == Damage::Changed && change_bytes_of(&self.0.path().join("store")).is_ok()
+    /// }
+    /// # }
+    /// ```
     fn damage(&self, how: Damage) -> bool {
         let _ = how;
         false
@@ -141,7 +153,8 @@ pub trait BackendHarness: Send + Sync + 'static {
 pub enum Damage {
     /// Some bytes in the middle of what is stored change, as on a failing disk.
     Changed,
-    /// The newest write is cut short, as by a crash in the midst of it.
+    /// The newest batch is cut short on disk, as by a crash before `commit` returned:
+    /// nobody was told that it is there.
     Torn,
 }
 
@@ -178,12 +191,11 @@ impl<H: BackendHarness> Stores<H> {
     }
 }
 
-/// Runs every case and reports, for those without a test runner. Prints nothing.
-/// The seed is random, or that of the environment variable `REPLIQ_SEED`.
+/// Runs every case and reports, for those without a test runner; the standard error
+/// shows meanwhile how it goes. The seed is random, or that of the environment variable
+/// `REPLIQ_SEED`.
 pub fn run<H: BackendHarness>(make: impl Fn() -> H) -> Report {
-    let seed = run_seed();
-    let report = |case| run_case(&case, Stores { harness: make(), other: make() }, seed);
-    Report::new("backend", cases().into_iter().map(report).collect())
+    run_all("backend", &cases(), || Stores { harness: make(), other: make() })
 }
 
 /// Runs one case, by its name, as a test of

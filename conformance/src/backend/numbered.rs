@@ -3,6 +3,7 @@
 //! overwrite, add and delete, and are large now and then.
 
 use repliq_core::{Batch, Pair};
+use std::collections::BTreeMap;
 
 /// How many of the last batches have a key of their own.
 const KEPT: u64 = 16;
@@ -52,6 +53,32 @@ pub(crate) fn state_after(number: u64) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = kept.collect();
     pairs.extend((0..SLOTS).map(|slot| (slot_key(slot), value(number, slot))));
     pairs
+}
+
+/// How many writes a large batch has.
+const LARGE: u16 = 10_000;
+
+/// The large batch with this number: it overwrites all of the one before it.
+pub(crate) fn large_batch(number: u64) -> Batch {
+    let mut batch = Batch::new();
+    for key in 0..LARGE {
+        batch.put([b"large", key.to_be_bytes().as_slice()].concat(), number.to_be_bytes());
+    }
+    batch
+}
+
+/// The large batch that a store holds all of and no other; 0, if it is empty. Or what
+/// it holds of several.
+pub(crate) fn large_batch_in(pairs: &[Pair]) -> Result<u64, String> {
+    let mut found: BTreeMap<u64, usize> = BTreeMap::new();
+    for (_, value) in pairs {
+        *found.entry(number_of(value)).or_default() += 1;
+    }
+    match found.first_key_value() {
+        None => Ok(0),
+        Some((number, count)) if *count == usize::from(LARGE) && found.len() == 1 => Ok(*number),
+        _ => Err(format!("batches of {LARGE} writes, and so many of each are there: {found:?}")),
+    }
 }
 
 /// The last batch that a store shows anything of.

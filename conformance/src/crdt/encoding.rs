@@ -123,6 +123,25 @@ pub(super) fn ops_survive_encoding<H: CrdtHarness>(harness: &H, rng: &mut Rng) -
     Ok(())
 }
 
+/// Ops that were made one leave, where they are taken in, what the ops apart left at
+/// their author.
+pub(super) fn ops_made_one_leave_the_same<H: CrdtHarness>(
+    harness: &H,
+    rng: &mut Rng,
+) -> CaseResult {
+    for _ in 0..ROUNDS {
+        let time = Time::ordinary(rng);
+        let mut world = World::lived(harness, rng, time, 10)?;
+        for peer in 0..world.peers.len() {
+            world.edit_as_one(rng, peer, 8)?;
+            let author = &world.peers[peer];
+            let taken_in = world.replay(&author.held)?;
+            world.check_same("an author and who takes its ops in", &author.state, &taken_in)?;
+        }
+    }
+    Ok(())
+}
+
 /// Sequence numbers are counted in slots, so every op takes at least one, and
 /// equal ops the same number, wherever and whenever they are asked.
 pub(super) fn slots_are_a_function_of_the_op<H: CrdtHarness>(

@@ -83,7 +83,7 @@ mod prune;
 mod rollback;
 mod world;
 
-use crate::case::{Case, Level, run_case, run_seed};
+use crate::case::{Case, Level, run_all, run_case, run_seed};
 use crate::report::{Outcome, Report};
 
 pub use harness::{CrdtHarness, Edits, FromStrategy, History, Oracle, Said, Suite, strategy};
@@ -117,6 +117,7 @@ macro_rules! crdt_cases {
             encoding::damaged_bytes_do_no_harm Core,
             encoding::ops_survive_encoding Core,
             encoding::an_op_does_the_same_before_and_after_encoding Core,
+            encoding::ops_made_one_leave_the_same Core,
             encoding::slots_are_a_function_of_the_op Core,
             rollback::rollback_leaves_no_trace Core,
             rollback::the_newest_edits_can_be_taken_back_alone Core,
@@ -172,11 +173,10 @@ pub fn cases<H: CrdtHarness>() -> Vec<Case<H>> {
     crate::crdt_cases!(@list registry H)
 }
 
-/// Runs every case, each on a fresh harness.
+/// Runs every case, each on a fresh harness; the standard error shows meanwhile how it
+/// goes.
 pub fn run<H: CrdtHarness + Send + 'static>(harness: impl Fn() -> H) -> Report {
-    let seed = run_seed();
-    let cases = cases().iter().map(|case| run_case(case, harness(), seed)).collect();
-    Report::new("crdt", cases)
+    run_all("crdt", &cases(), harness)
 }
 
 /// Runs the case of this name and panics unless it passes or is skipped.

@@ -75,11 +75,18 @@ pub(super) struct World<'h, H: CrdtHarness> {
 struct Recorder<Op> {
     first: Hlc,
     ops: Vec<Op>,
+    /// Whether ops are made one where the type can do that.
+    grows: bool,
 }
 
 impl<C: Crdt> TransactionLog<C> for Recorder<C::Op> {
     fn begin(&mut self) -> Hlc {
         self.first
+    }
+
+    fn grow(&mut self, op: &mut C::Op) -> Option<u64> {
+        let last = self.ops.last_mut().filter(|last| self.grows && C::may_grow(last))?;
+        C::grow(last, op).then(|| C::slots(last))
     }
 
     fn record(&mut self, op: &C::Op) -> Result<(), CrdtError> {
@@ -136,12 +143,28 @@ impl<'h, H: CrdtHarness> World<'h, H> {
         ops: usize,
         effects: &mut Effects<H::Crdt>,
     ) -> CaseResult {
+        self.edit_recording(rng, peer, ops, false, effects)
+    }
+
+    /// As [`World::edit`], with as few ops as the type makes of it.
+    pub(super) fn edit_as_one(&mut self, rng: &mut Rng, peer: usize, ops: usize) -> CaseResult {
+        self.edit_recording(rng, peer, ops, true, &mut Effects::silent())
+    }
+
+    fn edit_recording(
+        &mut self,
+        rng: &mut Rng,
+        peer: usize,
+        ops: usize,
+        grows: bool,
+        effects: &mut Effects<H::Crdt>,
+    ) -> CaseResult {
         let (harness, time) = (self.harness, self.time);
         let author = &mut self.peers[peer];
         let Some(first) = author.next(rng, time, ops) else { return Ok(()) };
         let past = author.version.clone();
         let dot = Dot { replica: author.id, seq: past.get(author.id) };
-        let recorder = Recorder { first, ops: Vec::new() };
+        let recorder = Recorder { first, ops: Vec::new(), grows };
         let mut transaction = Transaction::new(&mut author.state, dot, effects, recorder);
         for _ in 0..ops {
             if let Some(op) = harness.edit(rng, transaction.state()) {

@@ -25,7 +25,8 @@ pub use disk::{Disk, Failing};
 pub use lossy::Lossy;
 pub use network::{Direction, Fate, Network};
 
-use crate::{Case, CaseResult, Failure, Level, Report, run_case, run_seed};
+use crate::case::run_all;
+use crate::{Case, CaseResult, Failure, Level, Report};
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
@@ -205,11 +206,10 @@ pub const CASES: [EngineCase; 11] = registry! {
     durable: what_fails_to_be_durable_is_not_told;
 };
 
-/// Runs every case, each on a fresh engine. The seed is random unless the
-/// environment variable `REPLIQ_SEED` gives one.
+/// Runs every case, each on a fresh engine; the standard error shows meanwhile how it
+/// goes. The seed is random unless the environment variable `REPLIQ_SEED` gives one.
 pub fn run(make: impl Fn() -> Box<dyn Engine>) -> Report {
-    let seed = run_seed();
-    Report::new("engine", CASES.iter().map(|case| run_case(case, make(), seed)).collect())
+    run_all("engine", &CASES, make)
 }
 
 /// A runtime per case: what a case leaves behind ends with it.

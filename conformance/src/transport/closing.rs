@@ -2,13 +2,12 @@
 
 use super::TransportHarness;
 use super::ends::{Patience, attempt, broken, expect_error, in_both_roles, numbered};
-use super::pressure::STANDSTILL;
+use super::pressure::unless_it_waits;
 use crate::{CaseResult, Rng};
 use repliq_core::{FrameReceiver, FrameSender, TransportErrorKind};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
-use tokio::time::timeout;
 
 pub(super) async fn a_clean_end_is_told_and_stays<H: TransportHarness>(
     harness: &H,
@@ -246,8 +245,8 @@ pub(super) async fn a_dropped_close_can_be_said_again<H: TransportHarness>(
     in_both_roles(harness, async |mut ends| {
         // As much as the connection takes while nobody receives.
         let mut sent = 0;
-        while let Ok(taken) =
-            timeout(STANDSTILL, ends.near.sender.send(numbered(sent, 32 << 10))).await
+        while let Some(taken) =
+            unless_it_waits(ends.near.sender.send(numbered(sent, 32 << 10))).await
         {
             taken?;
             sent += 1;

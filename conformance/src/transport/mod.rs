@@ -38,6 +38,7 @@ mod lasting;
 mod listening;
 mod pressure;
 
+use crate::case::run_all;
 use crate::{Case, Failure, Level, Outcome, Report, run_case, run_seed};
 use repliq_core::{Endpoint, Transport};
 use std::any::Any;
@@ -161,11 +162,10 @@ pub fn cases<H: TransportHarness>() -> Vec<Case<H>> {
     __transport_cases!({ registry } H)
 }
 
-/// Runs every case, each on a fresh harness. The seed is random unless the
-/// environment variable `REPLIQ_SEED` gives one.
+/// Runs every case, each on a fresh harness; the standard error shows meanwhile how it
+/// goes. The seed is random unless the environment variable `REPLIQ_SEED` gives one.
 pub fn run<H: TransportHarness>(make: impl Fn() -> H) -> Report {
-    let seed = run_seed();
-    Report::new("transport", cases().iter().map(|case| run_case(case, make(), seed)).collect())
+    run_all("transport", &cases(), make)
 }
 
 /// Runs the case of this name as a test.

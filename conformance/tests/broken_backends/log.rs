@@ -3,7 +3,7 @@
 //!
 //! They were written from the contract alone, without a look at the cases.
 
-use super::shelf::{Map, apply, pairs};
+use super::shelf::{Map, apply, linger, pairs};
 use repliq_conformance::backend::{BackendHarness, Damage, Shows};
 use repliq_core::{Batch, Durability, Pair, StorageBackend, StorageError, StorageErrorKind};
 use std::fs::{self, File, OpenOptions};
@@ -38,6 +38,8 @@ pub(crate) enum Flaw {
     WrittenAtTheEnd,
     /// Every write of a batch is a record of its own.
     RecordPerWrite,
+    /// A large batch is written in records of a thousand writes.
+    RecordPerThousand,
     /// A torn record at the end stays there, and later ones come after it.
     TornEndStays,
     /// One file for each time it was opened, replayed in the order of their names.
@@ -201,9 +203,11 @@ impl StorageBackend for Log {
         }
         let mut map = self.map.write().unwrap();
         match self.flaw {
-            Flaw::RecordPerWrite => {
-                for write in writes.chunks(1) {
-                    self.write(record(write, self.flaw))?;
+            Flaw::RecordPerWrite | Flaw::RecordPerThousand => {
+                let most = if self.flaw == Flaw::RecordPerWrite { 1 } else { 1000 };
+                for portion in writes.chunks(most) {
+                    self.write(record(portion, self.flaw))?;
+                    linger();
                 }
             }
             _ => self.write(record(&writes, self.flaw))?,
@@ -346,10 +350,16 @@ impl BackendHarness for Folder {
 /// What a child process does.
 pub(crate) fn write_until_killed() {
     if let (Some(folder), Ok(name)) = (std::env::var_os(STORE), std::env::var(FLAW)) {
-        let flaw = [Flaw::None, Flaw::WrittenAtTheEnd, Flaw::RecordPerWrite, Flaw::TornEndStays]
-            .into_iter()
-            .find(|flaw| format!("{flaw:?}") == name)
-            .unwrap_or(Flaw::None);
+        let flaw = [
+            Flaw::None,
+            Flaw::WrittenAtTheEnd,
+            Flaw::RecordPerWrite,
+            Flaw::RecordPerThousand,
+            Flaw::TornEndStays,
+        ]
+        .into_iter()
+        .find(|flaw| format!("{flaw:?}") == name)
+        .unwrap();
         let log = Log::open(Path::new(&folder), flaw).unwrap();
         repliq_conformance::backend::sigkill_child(&log).unwrap();
     }

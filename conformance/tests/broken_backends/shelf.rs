@@ -13,11 +13,19 @@ use repliq_core::{Batch, Pair, StorageBackend, StorageError, StorageErrorKind};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
+use std::time::Duration;
 
 pub(crate) type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 type Key = Vec<u8>;
 type Write = (Vec<u8>, Option<Vec<u8>>);
 type Answer<T> = Result<T, StorageError>;
+
+/// Makes the moment in which a store is in a wrong state wide enough for another
+/// thread, or a kill, to fall into it, on a busy machine too.
+pub(crate) fn linger() {
+    thread::sleep(Duration::from_micros(100));
+}
 
 /// A sorted map behind a lock, right unless a method is overridden.
 pub(crate) trait OnMap: Default + Send + Sync + 'static {
@@ -341,6 +349,7 @@ broken! {
         fn commit(&self, batch: Batch) -> Answer<()> {
             for portion in batch.into_iter().collect::<Vec<_>>().chunks(100) {
                 apply(&mut self.write(), portion.iter().cloned());
+                linger();
             }
             Ok(())
         }
@@ -365,6 +374,7 @@ broken! {
             for (key, _) in batch.iter() {
                 self.write().remove(key);
             }
+            linger();
             apply(&mut self.write(), batch);
             Ok(())
         }
@@ -374,6 +384,7 @@ broken! {
         fn commit(&self, batch: Batch) -> Answer<()> {
             let mut next = self.read().clone();
             apply(&mut next, batch);
+            linger();
             *self.write() = next;
             Ok(())
         }

@@ -35,6 +35,7 @@ const TWINS: &[(&str, Broken)] = &[
     ("a_decoded_state_goes_on", broken::<BYTES_LOSE_REMOVALS>),
     ("damaged_bytes_do_no_harm", broken::<BYTES_ARE_TRUSTED>),
     ("ops_survive_encoding", broken::<OPS_LOSE_VALUES>),
+    ("ops_made_one_leave_the_same", broken::<GROWS_OVER_OTHER_KEYS>),
     ("slots_are_a_function_of_the_op", broken::<SLOTS_ALTERNATE>),
     ("rollback_leaves_no_trace", broken::<ROLLBACK_REMOVES>),
     ("the_newest_edits_can_be_taken_back_alone", broken::<ROLLBACK_LEAVES_A_TOMBSTONE>),

@@ -42,6 +42,7 @@ bugs! {
     BYTES_ARE_TRUSTED,
     OPS_LOSE_VALUES,
     SLOTS_ALTERNATE,
+    GROWS_OVER_OTHER_KEYS,
     ROLLBACK_REMOVES,
     ROLLBACK_LEAVES_A_TOMBSTONE,
     JOIN_HAS_NO_UNDO,
@@ -145,6 +146,18 @@ impl<const BUG: u8> Crdt for Twin<BUG> {
             SLOTS_ALTERNATE => 1 + tick() % 2,
             _ => 1,
         }
+    }
+
+    fn may_grow(_op: &Self::Op) -> bool {
+        BUG != SLOTS_ARE_ALL_MINE
+    }
+
+    /// The same write once more is no other op.
+    fn grow(last: &mut Self::Op, next: &mut Self::Op) -> bool {
+        if BUG == GROWS_OVER_OTHER_KEYS {
+            last.value = next.value;
+        }
+        last == next || BUG == GROWS_OVER_OTHER_KEYS
     }
 
     fn apply(&mut self, op: Self::Op, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {

@@ -6,7 +6,6 @@
 
 use repliq_core::{ReplicaId, Version};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A number with which sums are made.
 pub(super) trait Number: Copy + Default + PartialEq {
@@ -32,15 +31,16 @@ number!(u128 i128);
 
 /// A sum a replica, and their total.
 ///
-/// Invariants: no sum is 0; `total` is the sum of them all.
+/// Invariants: in ascending order of the replicas, none twice; no sum is 0; `total` is
+/// the sum of them all.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
-    into = "BTreeMap<ReplicaId, N>",
+    into = "Rows<N>",
     try_from = "Rows<N>",
     bound(serialize = "N: Number + Serialize", deserialize = "N: Number + Deserialize<'de>")
 )]
 pub(super) struct Sums<N> {
-    sums: BTreeMap<ReplicaId, N>,
+    sums: Vec<(ReplicaId, N)>,
     total: N,
 }
 
@@ -48,6 +48,13 @@ pub(super) struct Sums<N> {
 pub(super) struct Undo<N> {
     replica: ReplicaId,
     sum: N,
+}
+
+impl<N> Undo<N> {
+    /// Whose sum it takes back, and so all later steps of that sum with it.
+    pub(super) const fn replica(&self) -> ReplicaId {
+        self.replica
+    }
 }
 
 /// Where changes are told.
@@ -71,14 +78,38 @@ impl<N: Number> Sums<N> {
         if amount == N::default() {
             return;
         }
-        let sum = self.sums.entry(replica).or_default();
-        let old = std::mem::replace(sum, sum.wrapping_plus(amount));
-        if *sum == N::default() {
-            self.sums.remove(&replica);
+        let place = self.find(replica);
+        let old = match place.ok().and_then(|at| self.sums.get_mut(at)) {
+            Some((_, sum)) => {
+                let old = *sum;
+                *sum = old.wrapping_plus(amount);
+                old
+            }
+            None => N::default(),
+        };
+        match place {
+            Ok(at) if old.wrapping_plus(amount) == N::default() => drop(self.sums.remove(at)),
+            Ok(_) => {}
+            Err(at) => self.sums.insert(at, (replica, amount)),
         }
         self.total = self.total.wrapping_plus(amount);
         report.undo(Undo { replica, sum: old });
         report.changed(self.total);
+    }
+
+    /// Where the sum of a replica is, or where it would be put.
+    #[inline]
+    fn find(&self, replica: ReplicaId) -> Result<usize, usize> {
+        // Mostly it is the only one, and equal is found sooner than less.
+        match self.sums.first() {
+            Some((held, _)) if *held == replica => Ok(0),
+            _ => self.sums.binary_search_by(|(held, _)| held.cmp(&replica)),
+        }
+    }
+
+    fn get(&self, replica: ReplicaId) -> N {
+        let held = self.find(replica).ok().and_then(|at| self.sums.get(at));
+        held.map(|(_, sum)| *sum).unwrap_or_default()
     }
 
     /// Takes over the sums of the replicas of which `theirs` has seen more.
@@ -95,7 +126,7 @@ impl<N: Number> Sums<N> {
         let before = self.total;
         for (replica, seen) in theirs.iter() {
             if seen > mine.get(replica) {
-                let sum = other.sums.get(&replica).copied().unwrap_or_default();
+                let sum = other.get(replica);
                 let old = self.set(replica, sum);
                 if old != sum {
                     report.undo(Undo { replica, sum: old });
@@ -114,25 +145,30 @@ impl<N: Number> Sums<N> {
 
     /// Sets the sum of a replica and returns the one it had.
     fn set(&mut self, replica: ReplicaId, sum: N) -> N {
-        let old = if sum == N::default() {
-            self.sums.remove(&replica)
-        } else {
-            self.sums.insert(replica, sum)
-        };
-        let old = old.unwrap_or_default();
+        let old = self.get(replica);
+        match self.find(replica) {
+            Ok(at) if sum == N::default() => drop(self.sums.remove(at)),
+            Ok(at) => {
+                if let Some((_, held)) = self.sums.get_mut(at) {
+                    *held = sum;
+                }
+            }
+            Err(_) if sum == N::default() => {}
+            Err(at) => self.sums.insert(at, (replica, sum)),
+        }
         self.total = self.total.wrapping_minus(old).wrapping_plus(sum);
         old
     }
 }
 
-impl<N> From<Sums<N>> for BTreeMap<ReplicaId, N> {
+impl<N> From<Sums<N>> for Rows<N> {
     fn from(sums: Sums<N>) -> Self {
-        sums.sums
+        Self(sums.sums)
     }
 }
 
 /// Sums as they are written: in the order of their replicas.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Rows<N>(Vec<(ReplicaId, N)>);
 
 impl<N: Number> TryFrom<Rows<N>> for Sums<N> {
@@ -146,6 +182,6 @@ impl<N: Number> TryFrom<Rows<N>> for Sums<N> {
             return Err("a sum is 0");
         }
         let total = rows.iter().fold(N::default(), |total, (_, sum)| total.wrapping_plus(*sum));
-        Ok(Self { sums: rows.into_iter().collect(), total })
+        Ok(Self { sums: rows, total })
     }
 }

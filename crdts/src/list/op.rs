@@ -45,4 +45,40 @@ impl<T> ListOp<T> {
             Self::Set { .. } | Self::Move { .. } | Self::Delete(_) => 1,
         }
     }
+
+    pub(super) const fn may_grow(&self) -> bool {
+        match self {
+            Self::Insert { .. } => true,
+            Self::Delete(stretches) => stretches.len() == 1,
+            Self::Set { .. } | Self::Move { .. } => false,
+        }
+    }
+
+    /// Inserting on behind, and deleting on beside, what was inserted or deleted last;
+    /// see [`Crdt::grow`](repliq_core::Crdt::grow).
+    pub(super) fn grow(&mut self, next: &mut Self) -> bool
+    where
+        T: Clone,
+    {
+        match (self, next) {
+            (
+                Self::Insert { values, .. },
+                Self::Insert {
+                    left: LeftOrigin::Back(1),
+                    right: RightOrigin::Inherited,
+                    values: more,
+                },
+            ) => {
+                values.extend_from_slice(more);
+                true
+            }
+            (Self::Delete(held), Self::Delete(more)) => {
+                match (held.as_mut_slice(), more.as_mut_slice()) {
+                    ([held], [more]) => held.grow(more),
+                    _ => false,
+                }
+            }
+            _ => false,
+        }
+    }
 }

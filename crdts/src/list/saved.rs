@@ -7,7 +7,7 @@ use super::homes::{Home, Homes};
 use super::values::Values;
 use super::{List, NONE};
 use crate::bounds::Value;
-use crate::seq::{Columns, Elements, Seq};
+use crate::seq::{Elements, Handles, Seq};
 use repliq_core::{Hlc, ReplicaId, Stamp};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -90,8 +90,8 @@ impl<T: Value> List<T> {
 impl<T: Value> Saved<T> {
     /// The list, if this is what some history leaves. The handles are the numbers.
     fn into_list(self) -> Result<List<T>, &'static str> {
-        let columns = Columns { replicas: self.replicas, pieces: self.pieces };
-        let seq = Seq::from_columns(&columns).map_err(|damage| damage.0)?;
+        let seq = Seq::from_columns(&self.replicas, &self.pieces, Handles::InOrder);
+        let seq = seq.map_err(|damage| damage.0)?;
         let homes = homes(&seq, &self.moves)?;
         if self.values.len() != seq.visible() as usize {
             return Err("there are not as many values as elements");

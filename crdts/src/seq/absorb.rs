@@ -84,7 +84,7 @@ impl Seq {
         // Only a damaged state has origins that cannot be: they count as the edges.
         let [left, right] =
             [left, right].map(|origin| if self.is_placed(origin) { origin } else { NONE });
-        let right = if self.are_in_order(left, right) { right } else { NONE };
+        let right = if self.may_have_met(left, right) { right } else { NONE };
         self.put(piece.here, left, right, piece.dead);
     }
 

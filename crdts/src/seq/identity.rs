@@ -63,6 +63,16 @@ impl Stretch {
     }
 }
 
+/// Elements with consecutive handles and sequence numbers, and whose they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Owned {
+    pub(crate) first: u32,
+    pub(crate) len: u32,
+    /// The number of the replica.
+    pub(crate) author: u32,
+    pub(crate) seq: u64,
+}
+
 /// Why elements cannot be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -134,29 +144,48 @@ impl Identity {
         Ok(first)
     }
 
-    /// The identity of elements with these dots, in this order. O(n log n).
-    pub(crate) fn of(dots: impl Iterator<Item = (Dot, u32)>) -> Result<Self, Refusal> {
-        let mut identity = Self::default();
-        for (dot, len) in dots {
-            dot.seq.checked_add(u64::from(len)).ok_or(Refusal::Overflow)?;
-            let (first, author) = (identity.len, identity.number_or_new(dot.replica));
-            if len > MAX_ELEMENTS - first {
-                return Err(Refusal::Full);
-            }
-            identity.spans.push(Span { first, author, seq: dot.seq });
-            if let Some(author) = identity.authors.get_mut(author as usize) {
-                author.stretches.push(Stretch { seq: dot.seq, first, len });
-            }
-            identity.len += len;
+    /// An identity that will be told about every element twice: by handle, from 0 on
+    /// without holes, and by dot. There are so many pieces of consecutive ones.
+    pub(crate) fn of(replicas: &[ReplicaId], pieces: usize) -> Self {
+        let mut identity = Self { spans: Vec::with_capacity(pieces), ..Self::default() };
+        for replica in replicas {
+            identity.number_or_new(*replica);
         }
-        for author in &mut identity.authors {
-            author.stretches.sort_unstable_by_key(|held| held.seq);
-            let apart = |a: &Stretch, b: &Stretch| a.end() <= b.seq;
-            if !author.stretches.is_sorted_by(apart) {
-                return Err(Refusal::Taken);
-            }
+        if let [author] = identity.authors.as_mut_slice() {
+            author.stretches.reserve_exact(pieces);
         }
-        Ok(identity)
+        identity
+    }
+
+    /// Tells of the elements with the next handles.
+    #[inline]
+    pub(crate) fn push_by_handle(&mut self, owned: Owned) {
+        let Owned { first, len, author, seq } = owned;
+        let goes_on = self.spans.last().is_some_and(|last| {
+            last.author == author && last.seq + u64::from(first - last.first) == seq
+        });
+        if !goes_on {
+            self.spans.push(Span { first, author, seq });
+        }
+        self.len += len;
+    }
+
+    /// Tells of the elements with the next dots.
+    #[inline]
+    pub(crate) fn push_by_dot(&mut self, owned: Owned) {
+        let Owned { first, len, author, seq } = owned;
+        let Some(author) = self.authors.get_mut(author as usize) else { return };
+        match author.stretches.last_mut() {
+            Some(last) if last.end() == seq && last.first + last.len == first => last.len += len,
+            _ => author.stretches.push(Stretch { seq, first, len }),
+        }
+    }
+
+    /// The same in no more memory than that takes, once all is told.
+    pub(crate) fn shrunk(mut self) -> Self {
+        self.spans.shrink_to_fit();
+        self.authors.iter_mut().for_each(|author| author.stretches.shrink_to_fit());
+        self
     }
 
     /// All elements in the order of their dots, as far as they have consecutive

@@ -19,7 +19,7 @@ mod tree;
 
 pub(crate) use identity::Refusal;
 pub(crate) use run::{MAX_ELEMENTS, NONE, Run};
-pub(crate) use saved::{Columns, Damage, pack, unpack};
+pub(crate) use saved::{Columns, Damage, Handles, Packing, pack, unpack, unpacked_len};
 
 use identity::Identity;
 use order::Newcomer;
@@ -130,11 +130,6 @@ impl Seq {
         }
     }
 
-    /// The right origin of an element.
-    pub(crate) fn right_of(&self, element: u32) -> u32 {
-        self.tree.run_of(element).0.right()
-    }
-
     /// Whether the element can be seen.
     pub(crate) fn is_living(&self, element: u32) -> bool {
         !self.tree.run_of(element).0.is_dead()
@@ -176,13 +171,29 @@ impl Seq {
         left == NONE || right == NONE || self.tree.is_before(left, right)
     }
 
+    /// Whether one element may have been right before another once: it stands before
+    /// it, and the left origin of that other one, which was there first, not between.
+    pub(crate) fn may_have_met(&self, left: u32, right: u32) -> bool {
+        if right == NONE || !self.are_in_order(left, right) {
+            return right == NONE;
+        }
+        let between = self.left_of(right);
+        between == left || between == NONE || left != NONE && self.are_in_order(between, left)
+    }
+
+    /// The left origin of an element.
+    fn left_of(&self, element: u32) -> u32 {
+        let (run, offset) = self.tree.run_of(element);
+        run.left_at(offset)
+    }
+
     /// Inserts `len` new elements, typed in one go, at a place that was found since
     /// the latest change.
     pub(crate) fn insert(&mut self, dot: Dot, len: u32, place: Place) -> Result<Elements, Refusal> {
         let Place { left, right, after } = place;
         let spot = if self.tree.next(after) == right {
             after
-        } else if self.are_in_order(left, right) {
+        } else if self.may_have_met(left, right) {
             self.place_among(Newcomer { dot, left, right })
         } else {
             return Err(Refusal::Unordered);

@@ -186,6 +186,16 @@ impl Places {
         }
     }
 
+    /// Puts the elements from `first` on, which is after all that were put before,
+    /// into a leaf. Up to where, [`Places::extend`] says.
+    #[inline]
+    pub(crate) fn append(&mut self, first: u32, leaf: u32) {
+        if leaf != self.tail_leaf {
+            self.begin_tail(first, leaf);
+            self.end = first;
+        }
+    }
+
     /// Lets another tail begin at `first`, which is not before this one's start.
     fn begin_tail(&mut self, first: u32, leaf: u32) {
         if self.tail < first {

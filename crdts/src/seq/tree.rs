@@ -5,9 +5,12 @@
 //! where an element belongs, and knows no dots.
 #![allow(clippy::indexing_slicing, reason = "numbers of leaves, nodes and slots are made here")]
 
+mod bulk;
 mod edit;
 mod growth;
 mod leaf;
+
+pub(crate) use bulk::Bulk;
 
 use crate::seq::guess::Start;
 use crate::seq::places::Places;
@@ -176,6 +179,7 @@ impl Tree {
             return spot;
         }
         if index == 0 {
+            self.start.set(0, 0);
             return self.start();
         }
         let (mut child, mut left) = (self.root, index);

@@ -15,7 +15,9 @@ impl History {
         }
         for piece in &adopted {
             let len = piece.here.len;
-            self.scalars.push(other.scalars.get(piece.there, len), len);
+            let mut letters = String::new();
+            other.scalars.copy(piece.there, len, &mut letters);
+            self.scalars.push(&letters, len);
         }
         let scalars = &self.scalars;
         self.seq.place_adopted(&adopted, &other.seq, |seq, piece| {
@@ -30,7 +32,7 @@ impl History {
             let mut held = Vec::new();
             let dead = Elements { first: run.first(), len: run.len() };
             self.seq.for_each_held(&other.seq, dead, |found| held.push(found));
-            held.into_iter().for_each(|found| self.delete(found, fx));
+            held.into_iter().for_each(|found| self.delete(found, fx, None));
         }
     }
 }

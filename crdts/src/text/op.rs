@@ -1,14 +1,16 @@
 //! What is said about a text: the ops that are logged and sent.
 
+mod encoding;
+mod grow;
+
 use repliq_core::{Dot, Stamp};
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An intent on a [`Text`](crate::Text). It names characters by the dots they
 /// were inserted with: the `n`-th scalar of an insertion has the `n`-th slot of
 /// its op, counted from 0.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TextOp {
     /// Inserts text between two characters that were next to each other, of those
     /// that are deleted the one to the right included. It takes a slot a scalar.
@@ -80,7 +82,7 @@ pub struct Typed(Form);
 #[derive(Clone, PartialEq, Eq)]
 enum Form {
     Scalar(char),
-    Text(Box<str>, u32),
+    Text(String, u32),
 }
 
 impl TextOp {
@@ -171,6 +173,28 @@ impl Typed {
     }
 }
 
+impl Typed {
+    /// Adds text after this.
+    fn push(&mut self, more: &Self) {
+        let count = self.count().saturating_add(more.count());
+        if let Form::Scalar(scalar) = self.0 {
+            let mut text = String::with_capacity(USUAL_TEXT);
+            text.push(scalar);
+            self.0 = Form::Text(text, 1);
+        }
+        if let Form::Text(text, held) = &mut self.0 {
+            match more.0 {
+                Form::Scalar(scalar) => text.push(scalar),
+                Form::Text(ref more, _) => text.push_str(more),
+            }
+            *held = count;
+        }
+    }
+}
+
+/// Has room for most of what is typed in one go, in bytes.
+const USUAL_TEXT: usize = 24;
+
 impl From<char> for Typed {
     fn from(scalar: char) -> Self {
         Self(Form::Scalar(scalar))
@@ -197,34 +221,5 @@ impl From<&str> for Typed {
 impl fmt::Debug for Typed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.with(|text| fmt::Debug::fmt(text, f))
-    }
-}
-
-impl Serialize for Typed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.with(|text| serializer.serialize_str(text))
-    }
-}
-
-impl<'de> Deserialize<'de> for Typed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TypedVisitor)
-    }
-}
-
-struct TypedVisitor;
-
-impl Visitor<'_> for TypedVisitor {
-    type Value = Typed;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text that is not empty")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Typed, E> {
-        if text.is_empty() {
-            return Err(E::custom("an insertion of nothing"));
-        }
-        Ok(Typed::from(text))
     }
 }

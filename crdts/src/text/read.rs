@@ -1,6 +1,7 @@
 //! Reading a text: by scalar, by byte, by UTF-16 unit, and by anchor.
 
 use super::saved::Asleep;
+use super::widths::{Counts, Unit, Widths};
 use super::{History, Text};
 use repliq_core::Dot;
 use serde::{Deserialize, Serialize};
@@ -107,45 +108,49 @@ impl Text {
         (start <= end).then_some(start..end)
     }
 
-    /// The length in bytes of UTF-8. O(1) while the text is ASCII, else O(n).
+    /// The length in bytes of UTF-8. O(1), but for what [`Text::utf8_to_index`] says.
     #[must_use]
     pub fn len_utf8(&self) -> usize {
-        self.measure(char::len_utf8)
+        self.measure(Unit::Utf8)
     }
 
-    /// The length in UTF-16 units, as JavaScript counts. O(1) while the text is
-    /// ASCII, else O(n).
+    /// The length in UTF-16 units, as JavaScript counts. O(1), but for what
+    /// [`Text::utf8_to_index`] says.
     #[must_use]
     pub fn len_utf16(&self) -> usize {
-        self.measure(char::len_utf16)
+        self.measure(Unit::Utf16)
     }
 
     /// The index of the scalar that starts at a byte of the UTF-8 form; `None`
-    /// past the end and inside of a scalar. O(1) while the text is ASCII, else O(n).
+    /// past the end and inside of a scalar. O(1) while the text is ASCII, else O(√n).
+    ///
+    /// The first time a text that is not ASCII is asked for its length or a
+    /// position in bytes or UTF-16 units, and after a merge of states, it is read
+    /// as a whole.
     #[must_use]
     pub fn utf8_to_index(&self, byte: usize) -> Option<usize> {
-        self.index_at(byte, char::len_utf8)
+        self.index_at(byte, Unit::Utf8)
     }
 
-    /// The byte at which the scalar at an index starts; `None` past the end.
-    /// O(1) while the text is ASCII, else O(n).
+    /// The byte at which the scalar at an index starts; `None` past the end. At the
+    /// cost of [`Text::utf8_to_index`].
     #[must_use]
     pub fn index_to_utf8(&self, index: usize) -> Option<usize> {
-        self.offset_of(index, char::len_utf8)
+        self.offset_of(index, Unit::Utf8)
     }
 
     /// The index of the scalar that starts at a UTF-16 unit; `None` past the end
-    /// and inside of a surrogate pair. O(1) while the text is ASCII, else O(n).
+    /// and inside of a surrogate pair. At the cost of [`Text::utf8_to_index`].
     #[must_use]
     pub fn utf16_to_index(&self, unit: usize) -> Option<usize> {
-        self.index_at(unit, char::len_utf16)
+        self.index_at(unit, Unit::Utf16)
     }
 
     /// The UTF-16 unit at which the scalar at an index starts; `None` past the
-    /// end. O(1) while the text is ASCII, else O(n).
+    /// end. At the cost of [`Text::utf8_to_index`].
     #[must_use]
     pub fn index_to_utf16(&self, index: usize) -> Option<usize> {
-        self.offset_of(index, char::len_utf16)
+        self.offset_of(index, Unit::Utf16)
     }
 
     fn is_ascii(&self) -> bool {
@@ -155,36 +160,50 @@ impl Text {
         }
     }
 
-    fn scalars(&self) -> impl Iterator<Item = char> {
-        self.chunks().flat_map(str::chars)
+    fn widths(&self) -> &Widths {
+        self.widths.get_or_init(|| Box::new(Widths::of(self.len(), self.chunks())))
     }
 
-    fn measure(&self, width: fn(char) -> usize) -> usize {
-        if self.is_ascii() { self.len() } else { self.scalars().map(width).sum() }
+    /// The scalars after some that were counted.
+    fn scalars_after(&self, before: Counts) -> impl Iterator<Item = char> {
+        let asleep = self.asleep.as_deref().map(Asleep::text);
+        let asleep = asleep.and_then(|text| text.get(before.utf8..));
+        let awake = self.awake().into_iter().flat_map(move |history| {
+            let index = u32::try_from(before.scalars).unwrap_or(u32::MAX);
+            history.chunks_from(index.min(history.seq.visible()))
+        });
+        asleep.into_iter().chain(awake).flat_map(str::chars)
     }
 
-    fn index_at(&self, offset: usize, width: fn(char) -> usize) -> Option<usize> {
+    fn measure(&self, unit: Unit) -> usize {
+        if self.is_ascii() { self.len() } else { self.widths().total().in_unit(unit) }
+    }
+
+    fn index_at(&self, offset: usize, unit: Unit) -> Option<usize> {
         if self.is_ascii() {
             return (offset <= self.len()).then_some(offset);
         }
-        let mut passed = 0;
-        let mut index = 0;
-        let mut scalars = self.scalars();
+        let before = self.widths().before(offset, |counts| counts.in_unit(unit));
+        let mut passed = before.in_unit(unit);
+        let mut index = before.scalars;
+        let mut scalars = self.scalars_after(before);
         while passed < offset {
-            passed += width(scalars.next()?);
+            passed += unit.width(scalars.next()?);
             index += 1;
         }
         (passed == offset).then_some(index)
     }
 
-    fn offset_of(&self, index: usize, width: fn(char) -> usize) -> Option<usize> {
+    fn offset_of(&self, index: usize, unit: Unit) -> Option<usize> {
         if index > self.len() {
             return None;
         }
         if self.is_ascii() {
             return Some(index);
         }
-        Some(self.scalars().take(index).map(width).sum())
+        let before = self.widths().before(index, |counts| counts.scalars);
+        let rest = self.scalars_after(before).take(index - before.scalars);
+        Some(before.in_unit(unit) + rest.map(|scalar| unit.width(scalar)).sum::<usize>())
     }
 
     /// An anchor at an index, or `None` past the end. With [`Side::Before`] it
@@ -224,6 +243,10 @@ impl History {
     fn chunks(&self) -> impl Iterator<Item = &str> {
         let living = self.seq.runs().filter(|run| !run.is_dead());
         living.map(|run| self.scalars.get(run.first(), run.len()))
+    }
+
+    fn chunks_from(&self, index: u32) -> impl Iterator<Item = &str> {
+        self.seq.living_from(index).map(|run| self.scalars.get(run.first(), run.len()))
     }
 }
 

@@ -134,6 +134,8 @@ impl<'a> Counterparts<'a> {
 
 impl History {
     fn scalar(&self, element: u32) -> Option<char> {
-        self.scalars.get(element, 1).chars().next()
+        let mut scalar = String::new();
+        self.scalars.copy(element, 1, &mut scalar);
+        scalar.chars().next()
     }
 }

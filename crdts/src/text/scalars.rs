@@ -2,7 +2,11 @@
 //! which they arrived.
 //!
 //! It only grows at its end, and is cut there when an edit is taken back. It
-//! never knows which of its characters a reader sees.
+//! never knows which of its characters a reader sees, but those that were deleted
+//! when the text was loaded stay packed until somebody asks for one.
+
+use super::buried::Buried;
+use crate::seq::Damage;
 
 /// How many scalars lie between two marked byte offsets.
 const STRIDE: u32 = 64;
@@ -10,18 +14,22 @@ const STRIDE: u32 = 64;
 /// The scalars of all elements, as UTF-8.
 ///
 /// Invariant: `marks` is empty while the text is ASCII, and else holds the byte
-/// offset of every [`STRIDE`]-th scalar.
+/// offset of every [`STRIDE`]-th scalar. Those that are buried are not counted.
 #[derive(Clone, Default)]
 pub(super) struct Scalars {
     text: String,
     scalars: u32,
     marks: Vec<u32>,
+    buried: Option<Box<Buried>>,
 }
 
 impl Scalars {
-    /// None yet, with room for so many bytes.
-    pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self { text: String::with_capacity(bytes), ..Self::default() }
+    /// As they were loaded: first what `text` are the scalars of, then what is buried.
+    pub(super) fn loaded(text: &str, count: u32, buried: Buried) -> Self {
+        let mut scalars = Self::default();
+        scalars.push(text, count);
+        scalars.buried = (buried.len() > 0).then(|| Box::new(buried));
+        scalars
     }
 
     /// Adds `count` elements, which `text` are the scalars of.
@@ -50,17 +58,39 @@ impl Scalars {
     }
 
     /// How many bytes of UTF-8 there are.
-    pub(super) const fn bytes(&self) -> usize {
-        self.text.len()
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() + self.buried.as_ref().map_or(0, |buried| buried.bytes())
     }
 
-    /// Whether every scalar takes one byte.
+    /// Whether every scalar that is not buried takes one byte.
     pub(super) const fn is_ascii(&self) -> bool {
         self.text.len() == self.scalars as usize
     }
 
-    /// The text of elements with consecutive handles. O(1).
+    /// The text of elements with consecutive handles, of which none was deleted when
+    /// the text was loaded. O(1).
     pub(super) fn get(&self, first: u32, len: u32) -> &str {
+        let below = self.buried.as_ref().map_or(0, |buried| buried.count_below(first));
+        self.unburied(first - below, len)
+    }
+
+    /// Adds the text of any elements with consecutive handles to `out`.
+    pub(super) fn copy(&self, first: u32, len: u32, out: &mut String) {
+        let Some(buried) = &self.buried else { return out.push_str(self.unburied(first, len)) };
+        let (from, to) = (buried.count_below(first), buried.count_below(first + len));
+        let before = buried.first().saturating_sub(first).min(len);
+        out.push_str(self.unburied(first - from, before));
+        out.push_str(buried.get(from, to - from));
+        let rest = len - before - (to - from);
+        out.push_str(self.unburied(first + len - rest - to, rest));
+    }
+
+    /// What is buried, if it is damaged.
+    pub(super) fn damage(&self) -> Option<Damage> {
+        self.buried.as_ref().and_then(|buried| buried.damage())
+    }
+
+    fn unburied(&self, first: u32, len: u32) -> &str {
         let from = self.offset(first);
         let to = self.offset(first + len);
         self.text.get(from..to).unwrap_or_default()
@@ -68,6 +98,12 @@ impl Scalars {
 
     /// Forgets the elements from `first` on.
     pub(super) fn truncate(&mut self, first: u32) {
+        let below = self.buried.as_ref().map_or(0, |buried| buried.count_below(first));
+        if self.buried.as_ref().is_some_and(|buried| below < buried.len()) {
+            // Only all that was loaded is taken back.
+            self.buried = None;
+        }
+        let first = first - below;
         self.text.truncate(self.offset(first));
         self.scalars = first.min(self.scalars);
         if self.is_ascii() {

@@ -99,7 +99,7 @@ fn a_state_with_one_damaged_byte_is_refused_or_whole() {
 #[test]
 fn a_small_state_that_claims_billions_of_elements_takes_little_memory_and_time() {
     // Not packed; a run of a replica, its length, and that all of it is dead.
-    let mut pieces = vec![0, 1, 5, 0, 0, 0, 0x60];
+    let mut pieces = vec![0, 1, 5, 0, 0, 0, 0xc0];
     pieces.extend([0xfe, 0xff, 0xff, 0xff, 0x07]); // 2^31 - 1 elements
     pieces.extend([0, 0xff, 0xff, 0xff, 0xff, 0x07]);
     let nothing: Vec<u32> = Vec::new();

@@ -8,14 +8,14 @@ use repliq_crdts::{List, ListMut};
 fn shared(of: &[u32]) -> [Standalone<List<u32>>; 2] {
     let first = list_of(1, of).with_wall(|| Millis(1_000));
     let mut second = list_of(2, &[]).with_wall(|| Millis(2_000));
-    second.merge(first.clone());
+    second.merge(first.clone()).unwrap();
     [first, second]
 }
 
 /// Merges both ways and gives what both hold then.
 fn merged([mut a, mut b]: [Standalone<List<u32>>; 2]) -> Vec<u32> {
-    a.merge(b.clone());
-    b.merge(a.clone());
+    a.merge(b.clone()).unwrap();
+    b.merge(a.clone()).unwrap();
     assert_eq!(*a, *b);
     values(&a)
 }
@@ -68,7 +68,7 @@ fn an_element_moved_there_and_back_again_can_be_moved_on() {
         a.move_to(0, 2).unwrap();
         a.move_to(2, 0).unwrap();
     }
-    b.merge(a.clone());
+    b.merge(a.clone()).unwrap();
     b.move_to(0, 1).unwrap();
     a.set(0, 10).unwrap();
     assert_eq!(merged([a, b]), [2, 10, 3]);

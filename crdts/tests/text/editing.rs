@@ -102,7 +102,7 @@ proptest! {
             prop_assert_eq!(&read, &*text);
         }
         let mut other = text_of(2);
-        other.merge(Standalone::resume(Saved { state: read, ..Saved::default() }, text.replica()));
+        other.merge(Standalone::resume(Saved { state: read, ..Saved::default() }, text.replica())).unwrap();
         check(&other, &model);
     }
 
@@ -129,7 +129,7 @@ proptest! {
                     0..=5 => text.insert(cursor, &"abc"[..len]).unwrap(),
                     6..=8 => text.delete(cursor..(cursor + len).min(count)).unwrap(),
                     9 => text.delete(cursor.saturating_sub(len)..cursor).unwrap(),
-                    _ => text.merge(other.clone()),
+                    _ => text.merge(other.clone()).unwrap(),
                 }
             }
             if kind < 6 {

@@ -12,5 +12,7 @@ mod bad_input;
 mod conformance;
 mod editing;
 mod order;
+mod positions;
 mod reference;
+mod saved;
 mod traces;

@@ -12,7 +12,7 @@ fn merged(texts: &mut [Standalone<Text>]) -> String {
         for to in 0..texts.len() {
             for from in 0..texts.len() {
                 let other = texts[from].clone();
-                texts[to].merge(other);
+                texts[to].merge(other).unwrap();
             }
         }
     }
@@ -49,7 +49,7 @@ fn what_is_inserted_into_a_part_that_someone_deletes_stays() {
     let mut a = text_of(1);
     a.insert(0, "0123456789").unwrap();
     let mut b = text_of(2);
-    b.merge(a.clone());
+    b.merge(a.clone()).unwrap();
     a.delete(2..8).unwrap();
     b.insert(5, "new").unwrap();
     assert_eq!(merged(&mut [a, b]), "01new89");
@@ -60,7 +60,7 @@ fn what_two_delete_is_deleted_once() {
     let mut a = text_of(1);
     a.insert(0, "0123456789").unwrap();
     let mut b = text_of(2);
-    b.merge(a.clone());
+    b.merge(a.clone()).unwrap();
     a.delete(2..6).unwrap();
     b.delete(4..8).unwrap();
     assert_eq!(merged(&mut [a, b]), "0189");

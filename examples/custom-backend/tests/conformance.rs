@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use custom_backend::SqliteBackend;
-use repliq_conformance::backend::{BackendHarness, Shows, sigkill_child};
+use repliq_conformance::backend::{BackendHarness, Damage, Shows, change_bytes_of, sigkill_child};
 use repliq_core::StorageError;
 use std::{env, path::Path, process::Command};
 
@@ -28,6 +28,11 @@ impl BackendHarness for Sqlite {
         let mut command = Command::new(env::current_exe().ok()?);
         command.args(["--exact", "child"]).env("STORE", directory.join("store.sqlite"));
         Some(command)
+    }
+
+    /// A store that was closed has no log any more of which the end could be torn.
+    fn damage(&self, how: Damage) -> bool {
+        how == Damage::Changed && change_bytes_of(&self.0.path().join("store.sqlite")).is_ok()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It promises to find any difference, and to name the first.
 
-use crate::commands::one_line;
+use crate::commands::{count, one_line};
 use crate::error::AppError;
 use crate::note::Content;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +21,8 @@ pub(crate) fn same(
         None => "no such note".to_owned(),
     };
     Err(AppError::Check(format!(
-        "{what}: {} notes differ; the first is {}: expected {}, found {}",
-        differing.count() + 1,
+        "{what}: the difference is {}; the first is {}: expected {}, found {}",
+        count(differing.count() + 1, "note"),
         one_line(first),
         titled(expected),
         titled(found)
@@ -47,7 +47,7 @@ mod tests {
             (&expected, &notes(&[("a", "1"), ("b", "3")])),
         ] {
             let error = same("x", one, other).unwrap_err().to_string();
-            assert!(error.contains("1 notes differ; the first is b"), "{error}");
+            assert!(error.contains("the difference is 1 note; the first is b"), "{error}");
         }
     }
 }

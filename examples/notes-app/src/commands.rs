@@ -58,7 +58,7 @@ async fn on(book: &Notebook, command: Command) -> Result<(), AppError> {
         Command::Import { dir } => import_folder(book, &dir).await,
         Command::Export { dir, overwrite } => {
             let Exported { written, unchanged } = export(&book.all()?, &dir, overwrite)?;
-            say(&format!("{written} files written, {unchanged} were there already"))
+            say(&format!("{} written, {unchanged} there already", count(written, "file")))
         }
         Command::Sync { url, timeout } => sync::once(book, &url, timeout).await,
         Command::Watch { url } => sync::watch(book, &url).await,
@@ -74,6 +74,11 @@ pub(crate) fn say(line: &str) -> Result<(), AppError> {
 /// The part of an id that is shown.
 pub(crate) fn short(id: &str) -> String {
     one_line(&id.chars().take(SHOWN_ID).collect::<String>())
+}
+
+/// So many of them: `1 note`, `2 notes`.
+pub(crate) fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A text as one line without control characters.
@@ -112,14 +117,14 @@ async fn import_folder(book: &Notebook, folder: &Path) -> Result<(), AppError> {
     let done = import(book, folder, &stop, |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-        if bar.is_hidden() { say(&format!("{done} of {total} files")) } else { Ok(()) }
+        if bar.is_hidden() { say(&format!("{done} of {}", count(total, "file"))) } else { Ok(()) }
     });
     let imported = done.await;
     bar.finish_and_clear();
     let Imported { added, updated, unchanged, others, problems, .. } = imported?;
-    say(&format!("{added} notes added, {updated} updated, {unchanged} unchanged"))?;
+    say(&format!("{} added, {updated} updated, {unchanged} unchanged", count(added, "note")))?;
     if others > 0 {
-        say(&format!("{others} files left alone: hidden, or no Markdown"))?;
+        say(&format!("{} left alone: hidden, or no Markdown", count(others, "file")))?;
     }
     for problem in &problems {
         writeln!(std::io::stderr(), "notes-app: not imported: {problem}")?;

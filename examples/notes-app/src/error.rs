@@ -1,5 +1,6 @@
 //! What can go wrong. Every message says what to do, or names the file.
 
+use crate::commands::count;
 use repliq::{EditError, Error, ReadError, SyncError, UpdateError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,9 +33,9 @@ pub(crate) enum AppError {
     NameNotText(PathBuf),
     #[error("{} has {bytes} bytes, a note at most {most}: split it, or move it away", path.display())]
     TooLarge { path: PathBuf, bytes: u64, most: u64 },
-    #[error("{0} files could not be imported; the others were")]
+    #[error("{} could not be imported; the others were", count(*.0, "file"))]
     NotAllImported(usize),
-    #[error("stopped: {done} of {total} files are done; run the command again for the rest")]
+    #[error("stopped after {done} of {}; run the command again for the rest", count(*.total, "file"))]
     Interrupted { done: usize, total: usize },
     #[error(
         "{} is there already with other contents: nothing was exported; choose another directory, or add --overwrite",

@@ -241,10 +241,10 @@ mod tests {
         let mut one = Standalone::<Note>::new(ReplicaId::new());
         changed(&mut one, body("Cut the leek. Boil it. Eat."));
         let mut other = Standalone::<Note>::new(ReplicaId::new());
-        other.merge(read_again(&one));
+        other.merge(read_again(&one)).unwrap();
         changed(&mut one, body("Wash and cut the leek. Boil it. Eat."));
         changed(&mut other, body("Cut the leek. Boil it for an hour. Eat slowly."));
-        one.merge(other);
+        one.merge(other).unwrap();
         assert_eq!(one.body.to_string(), "Wash and cut the leek. Boil it for an hour. Eat slowly.");
     }
 

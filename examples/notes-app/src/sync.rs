@@ -3,7 +3,7 @@
 //! They promise that "in sync" means that both sides hold the same, durably, and
 //! that nobody waits for ever for a relay that does not answer.
 
-use crate::commands::{one_line, say, short};
+use crate::commands::{count, one_line, say, short};
 use crate::error::AppError;
 use crate::notebook::{Notebook, Notes};
 use crate::signal;
@@ -24,10 +24,8 @@ pub(crate) async fn once(book: &Notebook, url: &str, timeout: Duration) -> Resul
     let after = book.all()?;
     let new = after.iter().filter(|(id, note)| before.get(*id) != Some(note)).count();
     let removed = before.keys().filter(|id| !after.contains_key(*id)).count();
-    let count = after.len();
-    say(&format!(
-        "In sync with {url}: {count} notes, {new} of them new or changed here, {removed} removed"
-    ))
+    let notes = count(after.len(), "note");
+    say(&format!("In sync with {url}: {notes}, {new} new or changed here, {removed} removed"))
 }
 
 /// Waits until both sides hold the same, for as long as there is a connection;

@@ -81,6 +81,7 @@ fn a_mistake_in_the_options_is_one_line_that_says_what_to_do() {
         for word in words {
             assert!(complaint.contains(word), "{options:?} lacks {word:?}: {complaint}");
         }
+        assert!(!complaint.contains("secret"), "{options:?}: {complaint}");
     }
     assert!(!data.exists());
 }

@@ -75,7 +75,8 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 ///   none, and does not harm what comes after it (`a_torn_end_is_left_behind`).
 /// - From [`Durability::Process`] on, a killed process loses nothing for which `commit`
 ///   gave `Ok`, and leaves no part of a batch (`a_killed_process_loses_nothing_acked`,
-///   `a_killed_process_leaves_batches_whole`).
+///   `a_killed_process_leaves_batches_whole`,
+///   `a_killed_process_leaves_large_batches_whole`).
 /// - At [`Durability::PowerCut`] a power cut loses nothing for which `commit` gave `Ok`
 ///   and leaves no part of a batch, whether the file system is cut off as it is
 ///   (`a_cut_file_system_loses_nothing_acked`, `a_cut_file_system_leaves_batches_whole`)
@@ -83,9 +84,11 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 ///   `a_rebuilt_disk_leaves_batches_whole`).
 ///
 /// # What no case shows
-/// Only the backend's own tests can fill its disk or open it from a second process:
+/// Only the backend's own tests can fill its disk or open it from a second process, and
+/// only its author knows what it waits for:
 /// - A full disk is [`StorageErrorKind::Full`], and the store can be read on.
 /// - A second process gets [`StorageErrorKind::Locked`], unless processes share the store.
+/// - A store whose commits may wait says so: [`StorageBackend::commits_at_once`] is `false`.
 pub trait StorageBackend: Send + Sync + 'static {
     /// The value of a key, or `None` if it has none.
     ///
@@ -118,6 +121,14 @@ pub trait StorageBackend: Send + Sync + 'static {
     /// What `Ok` from [`StorageBackend::commit`] survives.
     fn durability(&self) -> Durability {
         Durability::Volatile
+    }
+
+    /// Whether [`StorageBackend::commit`] comes back at once: it waits for no disk,
+    /// no network, and no other thread that does. An update is then committed on
+    /// the thread that makes it, if nobody else is committing; with `false`, which
+    /// is always right, a thread of the engine does it.
+    fn commits_at_once(&self) -> bool {
+        false
     }
 }
 

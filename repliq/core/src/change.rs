@@ -1,9 +1,13 @@
 //! The unit of log, wire and acknowledgement: one committed transaction.
 
-use crate::codec::{DecodeError, decode_prefix, encode_into};
+use crate::DecodeError;
 use crate::{Dot, Hlc, ReplicaId, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+mod header;
+mod packed;
 
 /// The largest body of a change, in bytes: 16 MiB. A larger transaction is
 /// refused before anything is logged; split it.
@@ -56,12 +60,11 @@ impl Chain {
 
 /// What a change says about itself, besides its dot and its payload. Readable
 /// by relays, also when the payload is sealed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeHeader {
     /// How many slots the change takes, at least 1.
     pub slots: u64,
     /// The timestamp of the first op; the ops after it take the values after it.
-    #[serde(with = "fixed_hlc")]
     pub hlc: Hlc,
     /// The chain over this replica's earlier changes to the document.
     pub chain: Chain,
@@ -83,31 +86,82 @@ pub struct Change {
 
 impl Change {
     /// Puts header and payload (ops in the encoding of the document's type, one
-    /// after the other, or their sealed form) together.
+    /// after the other, or their sealed form) together. A large payload that is not
+    /// sealed is packed.
     #[must_use]
     pub fn new(dot: Dot, header: &ChangeHeader, payload: &[u8]) -> Self {
-        let mut body = Vec::with_capacity(40 + header.deps.len() * 20 + payload.len());
-        encode_into(header, &mut body);
-        body.extend_from_slice(payload);
+        let packed = if header.key.is_sealed() { None } else { packed::pack(payload) };
+        let held = packed.as_deref().unwrap_or(payload);
+        let mut body = Vec::with_capacity(header.len() + held.len());
+        header.write(packed.is_some(), &mut body);
+        body.extend_from_slice(held);
         Self { dot, body: body.into() }
     }
 
-    /// Splits the body into header and payload.
+    /// The change as it travels by itself: replica, first slot, and the body by its
+    /// length. [`Change::read`] reads it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let len = self.body.len() as u64;
+        let numbers = header::number_len(self.dot.seq) + header::number_len(len);
+        let mut out = Vec::with_capacity(16 + numbers + self.body.len());
+        out.extend_from_slice(self.dot.replica.as_bytes());
+        header::write_number(self.dot.seq, &mut out);
+        header::write_number(len, &mut out);
+        out.extend_from_slice(&self.body);
+        out
+    }
+
+    /// Reads a change from the start of `bytes`, and returns it with what follows.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is cut off. What is in it is read by [`Change::open`].
+    pub fn read(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+        let (replica, rest) = header::take::<16>(bytes)?;
+        let (seq, rest) = header::read_number(rest)?;
+        let (len, rest) = header::read_number(rest)?;
+        let len = usize::try_from(len).map_err(|_| DecodeError::TooLong)?;
+        if len > MAX_CHANGE_BYTES {
+            return Err(DecodeError::TooLong);
+        }
+        let (body, rest) = rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+        let dot = Dot { replica: ReplicaId::from_bytes(*replica), seq };
+        Ok((Self { dot, body: Bytes::copy_from_slice(body) }, rest))
+    }
+
+    /// Splits the body into the header and the rest, which is the payload as it
+    /// travels: [`Change::payload`] is what was put in.
     ///
     /// # Errors
     /// [`DecodeError`] when the header is damaged, the change takes no slot or
     /// more than [`MAX_CHANGE_SLOTS`], its sequence numbers overflow, or it is
     /// larger than [`MAX_CHANGE_BYTES`].
     pub fn open(&self) -> Result<(ChangeHeader, &[u8]), DecodeError> {
+        let (header, _, payload) = self.read_body()?;
+        Ok((header, payload))
+    }
+
+    /// The header and the payload.
+    ///
+    /// # Errors
+    /// As [`Change::open`]; and when the payload is packed and does not unpack, or to more
+    /// than [`MAX_CHANGE_BYTES`].
+    pub fn payload(&self) -> Result<(ChangeHeader, Cow<'_, [u8]>), DecodeError> {
+        let (header, packed, payload) = self.read_body()?;
+        Ok((header, unpacked(packed, payload)?))
+    }
+
+    /// The header, whether the payload is packed, and the payload.
+    pub(crate) fn read_body(&self) -> Result<(ChangeHeader, bool, &[u8]), DecodeError> {
         if self.body.len() > MAX_CHANGE_BYTES {
             return Err(DecodeError::TooLong);
         }
-        let (header, payload) = decode_prefix::<ChangeHeader>(&self.body)?;
+        let (header, packed, payload) = ChangeHeader::read(&self.body)?;
         let countable = self.dot.seq.checked_add(header.slots).is_some();
         if header.slots == 0 || header.slots > MAX_CHANGE_SLOTS || !countable {
             return Err(DecodeError::Invalid("a change must take 1 to 2^32 - 1 slots"));
         }
-        Ok((header, payload))
+        Ok((header, packed, payload))
     }
 
     /// How many slots the change says it takes, without looking at the rest of
@@ -116,7 +170,7 @@ impl Change {
     /// # Errors
     /// [`DecodeError`] when the body does not start with a number.
     pub fn slots(&self) -> Result<u64, DecodeError> {
-        Ok(decode_prefix(&self.body)?.0)
+        Ok(header::read_number(&self.body)?.0 >> header::FLAGS)
     }
 
     /// The chain after this change.
@@ -132,16 +186,11 @@ impl Change {
     }
 }
 
-mod fixed_hlc {
-    use crate::Hlc;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(hlc: &Hlc, serializer: S) -> Result<S::Ok, S::Error> {
-        hlc.0.to_be_bytes().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hlc, D::Error> {
-        <[u8; 8]>::deserialize(deserializer).map(|bytes| Hlc(u64::from_be_bytes(bytes)))
+/// The payload of a body, as [`Change::payload`] gives it.
+pub(crate) fn unpacked(packed: bool, payload: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
+    match packed {
+        true => packed::unpack(payload).map(Cow::Owned),
+        false => Ok(Cow::Borrowed(payload)),
     }
 }
 
@@ -170,7 +219,7 @@ mod tests {
         assert_eq!(header.hlc, Hlc(7 << 16));
         assert_eq!(change.slots(), Ok(header.slots));
         assert_eq!(header.deps.get(ReplicaId::from_bytes([2; 16])), 300);
-        assert_eq!(change.body.len(), 1 + 8 + 8 + 1 + 18 + 1 + 7);
+        assert_eq!(change.body.len(), 1 + 6 + 8 + (1 + 18) + 7);
     }
 
     #[test]

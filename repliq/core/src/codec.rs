@@ -190,37 +190,6 @@ fn decode_within<T: DeserializeOwned>(
     Ok((value, rest))
 }
 
-/// Reads the ops of a change's payload one after the other.
-#[derive(Debug)]
-pub struct OpReader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> OpReader<'a> {
-    /// A reader at the start of `payload`.
-    #[must_use]
-    pub const fn new(payload: &'a [u8]) -> Self {
-        Self { rest: payload }
-    }
-
-    /// The next op, or `None` at the end.
-    ///
-    /// # Errors
-    /// [`DecodeError`] as [`decode`]; do not read on after one.
-    pub fn next_op<Op: DeserializeOwned>(&mut self) -> Result<Option<Op>, DecodeError> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let before = self.rest.len();
-        let (op, rest) = decode_prefix(self.rest)?;
-        if rest.len() == before {
-            return Err(DecodeError::Invalid("an op takes no bytes"));
-        }
-        self.rest = rest;
-        Ok(Some(op))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,16 +290,5 @@ mod tests {
     fn a_list_of_small_structures_is_within_the_bounds() {
         let pairs = vec![(1_u8, (true, 2_u8)); 1000];
         assert_eq!(decode::<Vec<(u8, (bool, u8))>>(&encode(&pairs)), Ok(pairs));
-    }
-
-    #[test]
-    fn ops_are_read_one_after_the_other_until_the_end() {
-        let mut payload = encode(&Nested::Leaf(1));
-        encode_into(&Nested::Leaf(2), &mut payload);
-        let mut reader = OpReader::new(&payload);
-        assert_eq!(reader.next_op().unwrap(), Some(Nested::Leaf(1)));
-        assert_eq!(reader.next_op().unwrap(), Some(Nested::Leaf(2)));
-        assert_eq!(reader.next_op::<Nested>().unwrap(), None);
-        assert!(OpReader::new(&[0]).next_op::<()>().is_err());
     }
 }

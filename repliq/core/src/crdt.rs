@@ -3,6 +3,7 @@
 use crate::{Cut, DecodeError, Stamp, Tx, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
 
 /// A data type whose concurrent ops commute.
 ///
@@ -42,6 +43,8 @@ use serde::de::DeserializeOwned;
 ///   (`an_op_does_the_same_before_and_after_encoding`).
 /// - Bytes that no state has are refused, or give a sound state
 ///   (`damaged_bytes_do_no_harm`).
+/// - What [`grow`](Crdt::grow) makes one op leaves, where it is taken in, what the ops
+///   apart left at their author (`ops_made_one_leave_the_same`).
 /// - [`slots`](Crdt::slots) is at least 1 and a function of the op alone
 ///   (`slots_are_a_function_of_the_op`).
 /// - [`rollback`](Crdt::rollback) with the undos in reverse order restores the exact state
@@ -80,6 +83,36 @@ pub trait Crdt: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// least 1, and a function of the op alone.
     fn slots(_op: &Self::Op) -> u64 {
         1
+    }
+
+    /// Whether ops said right after this one may be made part of it by
+    /// [`grow`](Crdt::grow). What may grow is copied and held back until it is known
+    /// what comes next.
+    fn may_grow(_op: &Self::Op) -> bool {
+        false
+    }
+
+    /// Makes `last` say what `next` says as well, if it can: one letter typed after
+    /// another is one insertion of both. `next` was said by the same author, in the
+    /// same transaction, right after `last`; what it counts back from is the slot
+    /// after those of `last`.
+    ///
+    /// If it can, `next` is changed to what the author has still to apply: at the time
+    /// of `last`, and at the last of the slots that `last` takes from now on. Whoever
+    /// applied `last` as it was and then that must hold the same, dot for dot, as
+    /// whoever applies `last` as it is now. If it cannot, neither is changed.
+    fn grow(_last: &mut Self::Op, _next: &mut Self::Op) -> bool {
+        false
+    }
+
+    /// Whether all of the state can be read: asked before a merge, which cannot fail.
+    /// Only a type that puts off reading (see [`decodes_at_rest`](crate::decodes_at_rest))
+    /// has anything to say here; one that holds other types asks them.
+    ///
+    /// # Errors
+    /// [`CrdtError`] when a part of the state turns out to be damaged.
+    fn check(&self) -> Result<(), CrdtError> {
+        Ok(())
     }
 
     /// Applies one op.
@@ -152,7 +185,8 @@ pub enum EditError {
 /// is built when nobody asked.
 pub struct Effects<C: Crdt> {
     events: Option<Vec<C::Event>>,
-    undos: Option<Vec<C::Undo>>,
+    /// Most transactions take back one step, which allocates nothing.
+    undos: Option<SmallVec<[C::Undo; 1]>>,
 }
 
 impl<C: Crdt> Effects<C> {
@@ -161,7 +195,7 @@ impl<C: Crdt> Effects<C> {
     pub const fn new(events: bool, undos: bool) -> Self {
         Self {
             events: if events { Some(Vec::new()) } else { None },
-            undos: if undos { Some(Vec::new()) } else { None },
+            undos: if undos { Some(SmallVec::new_const()) } else { None },
         }
     }
 
@@ -241,6 +275,6 @@ impl<C: Crdt> Effects<C> {
 
     /// Takes the undos reported so far, oldest first: roll back from the end.
     pub fn take_undos(&mut self) -> Vec<C::Undo> {
-        self.undos.as_mut().map(std::mem::take).unwrap_or_default()
+        self.undos.as_mut().map(|undos| std::mem::take(undos).into_vec()).unwrap_or_default()
     }
 }

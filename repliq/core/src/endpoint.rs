@@ -13,6 +13,10 @@ pub const DEFAULT_SPACE: &str = "default";
 ///
 /// Without an authority, as in `unix:///run/repliq.sock?space=team`, the path says
 /// where the peer is, and the parameter `space` names the space.
+///
+/// No URL carries a secret, but somebody may write one with a user and a password, or
+/// with a token. They stand in [`as_str`](Self::as_str) alone: not in `Display`, `Debug`
+/// nor any error, which programs show and log.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     url: String,
@@ -40,8 +44,10 @@ impl Endpoint {
     /// [`TransportErrorKind::Endpoint`] when the authority is not of this form, or
     /// carries a user or a password.
     pub fn host_and_port(&self, default_port: u16) -> Result<(&str, u16), TransportError> {
-        let refuse =
-            |why| TransportError::new(TransportErrorKind::Endpoint, format!("{self}: {why}"));
+        let refuse = |why| {
+            let shown = without_user(&self.url);
+            TransportError::new(TransportErrorKind::Endpoint, format!("{shown}: {why}"))
+        };
         if self.authority().contains('@') {
             return Err(refuse("a URL must not carry a user or password"));
         }
@@ -85,9 +91,11 @@ impl Endpoint {
             } else {
                 format!("{name}= is not known here, only {}=", known.join("=, "))
             };
+            // Without the query: what an unknown parameter holds may be a secret.
+            let shown = without_user(self.part(0, self.path_end));
             return Err(TransportError::new(
                 TransportErrorKind::Endpoint,
-                format!("{self}: {why}"),
+                format!("{shown}?…: {why}"),
             ));
         }
         Ok(())
@@ -139,7 +147,7 @@ impl Endpoint {
         })
     }
 
-    /// The whole URL.
+    /// The whole URL, with whatever secrets somebody wrote into it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.url
@@ -207,7 +215,7 @@ impl FromStr for Endpoint {
         let malformed = |why: &str| {
             TransportError::new(
                 TransportErrorKind::Endpoint,
-                format!("{url:?} {why}; write it like ws://127.0.0.1:8080"),
+                format!("{:?} {why}; write it like ws://127.0.0.1:8080", without_user(url)),
             )
         };
         let (scheme, rest) = url.split_once("://").ok_or_else(|| malformed("has no scheme"))?;
@@ -228,15 +236,36 @@ impl FromStr for Endpoint {
     }
 }
 
+/// What stands for a user and a password.
+const HIDDEN: &str = "***";
+
+/// A URL that is refused: no user and no password, wherever they were meant to end. A
+/// password may hold the `/` that ends the authority.
+fn without_user(url: &str) -> String {
+    let start = url.find("://").map_or(0, |scheme| scheme + 3);
+    match url.rfind('@') {
+        Some(end) if end > start => {
+            let (scheme, rest) = (url.get(..start), url.get(end..));
+            [scheme.unwrap_or_default(), HIDDEN, rest.unwrap_or_default()].concat()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+/// The URL as it may be shown: without a user and a password.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)
+        let start = self.scheme_end + 3;
+        let user = self.authority().rfind('@').unwrap_or(0);
+        f.write_str(self.part(0, start))?;
+        f.write_str(if user == 0 { "" } else { HIDDEN })?;
+        f.write_str(self.part(start + user, self.url.len()))
     }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -333,7 +362,45 @@ mod tests {
             let endpoint: Endpoint = format!("ws://{authority}").parse().unwrap();
             let error = endpoint.host_and_port(80).unwrap_err();
             assert_eq!(error.kind, TransportErrorKind::Endpoint, "{authority}");
-            assert!(error.to_string().contains(endpoint.as_str()), "{error}");
+            assert!(error.to_string().contains(&endpoint.to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_url_is_shown_nowhere() {
+        for url in [
+            "ws://ana:secret@h:1",
+            "ws://secret@h:1/team",
+            "ws://ana:@secret@h:1?a=b",
+            "ws://ana:secret/secret@h:1",
+            "ws://ana:secret@h:1/te am",
+            "ana:secret@h:1",
+            "://ana:secret@h:1",
+            "ws://ana:sec ret@h:1",
+            "ws://h:1?token=secret",
+            "ws://ana:secret@h:1?token=secret",
+        ] {
+            let told = match url.parse::<Endpoint>() {
+                Err(error) => format!("{error} {error:?}"),
+                Ok(endpoint) => {
+                    let refused =
+                        endpoint.check_query(&["a"]).and(endpoint.host_and_port(1).map(drop));
+                    let error = refused.unwrap_err();
+                    assert_eq!(endpoint.as_str(), url);
+                    format!("{error} {error:?}")
+                }
+            };
+            assert!(!told.contains("sec"), "{url}: {told}");
+        }
+        for (url, shown) in [
+            ("ws://ana:secret@h:1/a@b", "ws://***@h:1/a@b"),
+            ("ws://h:1/ana@work?x=@", "ws://h:1/ana@work?x=@"),
+            ("unix:///run/a@b", "unix:///run/a@b"),
+            ("ws://@h", "ws://@h"),
+        ] {
+            let endpoint: Endpoint = url.parse().unwrap();
+            assert_eq!(endpoint.to_string(), shown);
+            assert_eq!(format!("{endpoint:?}"), shown);
         }
     }
 

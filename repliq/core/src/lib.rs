@@ -19,6 +19,7 @@ pub mod erased;
 mod framing;
 mod id;
 mod nested;
+mod payload;
 mod reopening;
 mod saved;
 mod standalone;
@@ -31,15 +32,16 @@ pub use backend::{Batch, Durability, Pair, StorageBackend, StorageError, Storage
 pub use change::{Chain, Change, ChangeHeader, KeyId, MAX_CHANGE_BYTES, MAX_CHANGE_SLOTS};
 pub use clock::{Clock, Hlc, MAX_CLOCK_SKEW, Millis};
 pub use codec::{
-    DecodeError, MAX_NESTING, OpReader, decode, decode_state, decodes_at_rest, encode, encode_into,
+    DecodeError, MAX_NESTING, decode, decode_state, decodes_at_rest, encode, encode_into,
     try_encode_into,
 };
 pub use crdt::{Crdt, CrdtError, EditError, Effects};
 pub use endpoint::{DEFAULT_SPACE, Endpoint};
 pub use id::{Dot, ReplicaId, Stamp};
+pub use payload::{OpReader, OpWriter, apply_payload};
 pub use reopening::Reopening;
 pub use saved::{LoadError, Loaded, Saved, Stored};
-pub use standalone::Standalone;
+pub use standalone::{ApplyError, Standalone};
 pub use transport::{
     Connection, FrameReceiver, FrameSender, Listener, MAX_FRAME_BYTES, Peer, Transport,
     TransportError, TransportErrorKind,

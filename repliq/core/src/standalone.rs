@@ -1,6 +1,15 @@
 //! A value on its own: no store, no network, only edits and merges in memory.
+//!
+//! It takes in what others did as whole states, by [`Standalone::merge`], or change
+//! by change, by [`Standalone::apply`]; either leaves the same. It promises that a
+//! failure of any of them leaves the value as it was. It never keeps what it said:
+//! the changes it hands out are the caller's to send.
 
-use crate::tx::{Transaction, TransactionLog};
+mod changes;
+
+pub use changes::ApplyError;
+
+use crate::tx::{Extent, Transaction, TransactionLog};
 use crate::{
     AsTx, Author, Clock, Crdt, CrdtError, Cursor, Dot, Effects, Hlc, Millis, ReplicaId, Saved, Tx,
     Version,
@@ -19,6 +28,12 @@ pub struct Standalone<C: Crdt> {
     version: Version,
     clock: Clock,
     wall: fn() -> Millis,
+    /// What came in since the latest own change: what the next was made on.
+    unsaid: Version,
+    /// Stamps up to this one are not too far ahead, as the wall was read last.
+    horizon: Hlc,
+    /// Holds the ops of a change while it is made, so as not to be allocated anew.
+    payload: Vec<u8>,
 }
 
 impl<C: Crdt> Standalone<C> {
@@ -32,7 +47,18 @@ impl<C: Crdt> Standalone<C> {
     #[must_use]
     pub fn resume(saved: Saved<C>, replica: ReplicaId) -> Self {
         let Saved { version, last, state } = saved;
-        Self { state, replica, version, clock: Clock::resume(last), wall: Millis::now }
+        let mut unsaid = version.clone();
+        unsaid.set(replica, 0);
+        Self {
+            state,
+            replica,
+            version,
+            clock: Clock::resume(last),
+            wall: Millis::now,
+            unsaid,
+            horizon: Hlc(0),
+            payload: Vec::new(),
+        }
     }
 
     /// Reads the wall time from `wall` instead of the system clock.
@@ -82,66 +108,99 @@ impl<C: Crdt> Standalone<C> {
         &mut self,
         edit: impl FnOnce(&mut Tx<'_, C>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let mut effects = Effects::new(false, true);
-        let next = self.next_dot();
-        let log = Stamps { clock: &self.clock, wall: self.wall, first: None };
-        let mut transaction = Transaction::new(&mut self.state, next, &mut effects, log);
-        let outcome = {
-            let mut tx = Tx::from_cursor(&mut transaction);
-            catch_unwind(AssertUnwindSafe(|| edit(&mut tx)))
-        };
-        let finished = transaction.finish().map(|(extent, log)| (extent, log.first));
-        match (outcome, finished) {
-            (Ok(Ok(result)), Ok((extent, first))) => {
-                self.advance(extent, first);
-                Ok(result)
-            }
-            (outcome, finished) => {
-                for undo in effects.take_undos().into_iter().rev() {
-                    self.state.rollback(undo);
-                }
-                match (outcome, finished) {
-                    (Err(panic), _) => resume_unwind(panic),
-                    (Ok(_), Err(refused)) => Err(refused.into()),
-                    (Ok(failed), Ok(_)) => failed,
-                }
-            }
-        }
+        let (next, mut log) = (self.next_dot(), self.stamps());
+        let ended = |extent, _: &mut Stamps| Ok(extent);
+        let (result, extent) = transact(&mut self.state, next, &mut log, edit, ended)?;
+        self.advance(next, extent, log.first);
+        Ok(result)
     }
 
     /// Merges another replica's value into this one. Commutative, associative
     /// and idempotent: replicas that merged the same values hold the same.
-    pub fn merge(&mut self, other: Self) {
+    ///
+    /// # Errors
+    /// [`CrdtError`] when either value was loaded from damaged bytes, as far as its
+    /// type noticed only now; nothing has changed then.
+    pub fn merge(&mut self, other: Self) -> Result<(), CrdtError> {
+        self.state.check()?;
+        other.state.check()?;
         self.state.join(&self.version, other.state, &other.version, &mut Effects::silent());
-        self.version.join(&other.version);
+        for (replica, count) in other.version.iter() {
+            if count > self.version.get(replica) {
+                self.version.advance(replica, count);
+                self.unsaid.advance(replica, count);
+            }
+        }
+        self.unsaid.set(self.replica, 0);
         self.clock.observe(other.clock.last());
+        Ok(())
+    }
+
+    const fn stamps(&self) -> Stamps {
+        Stamps { last: self.clock.last(), wall: self.wall, first: None }
     }
 
     fn next_dot(&self) -> Dot {
         Dot { replica: self.replica, seq: self.version.get(self.replica) }
     }
 
-    /// `first` is the time of the first of `extent.ops` ops.
-    fn advance(&mut self, extent: crate::tx::Extent, first: Option<Hlc>) {
+    /// Takes note of own ops from `dot` on, the first of them at `first`.
+    fn advance(&mut self, dot: Dot, extent: Extent, first: Option<Hlc>) {
         if let (Some(first), Some(later)) = (first, extent.ops.checked_sub(1)) {
             self.clock.observe(first.plus(later));
-            let seq = self.version.get(self.replica) + extent.slots;
-            self.version.advance(self.replica, seq);
+            self.version.advance(dot.replica, dot.seq + extent.slots);
         }
     }
 }
 
-struct Stamps<'a> {
-    clock: &'a Clock,
+/// Runs a transaction, and `end` with what it took up and its log. What it did is
+/// undone if anything of that fails.
+fn transact<C: Crdt, L: TransactionLog<C>, R, E: From<CrdtError>, T>(
+    state: &mut C,
+    next: Dot,
+    log: &mut L,
+    edit: impl FnOnce(&mut Tx<'_, C>) -> Result<R, E>,
+    end: impl FnOnce(Extent, &mut L) -> Result<T, CrdtError>,
+) -> Result<(R, T), E> {
+    let mut effects = Effects::new(false, true);
+    let mut transaction = Transaction::new(state, next, &mut effects, log);
+    let outcome = {
+        let mut tx = Tx::lent(&mut transaction);
+        catch_unwind(AssertUnwindSafe(|| edit(&mut tx)))
+    };
+    let finished = transaction.finish();
+    let failed = match outcome {
+        Ok(Ok(result)) => match finished.and_then(|(extent, log)| end(extent, log)) {
+            Ok(ended) => return Ok((result, ended)),
+            Err(refused) => Ok(refused.into()),
+        },
+        Ok(Err(error)) => Ok(finished.err().map_or(error, E::from)),
+        Err(panic) => Err(panic),
+    };
+    for undo in effects.take_undos().into_iter().rev() {
+        state.rollback(undo);
+    }
+    Err(failed.unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+/// Gives the ops of a transaction their time.
+struct Stamps {
+    last: Hlc,
     wall: fn() -> Millis,
     first: Option<Hlc>,
 }
 
-impl<C: Crdt> TransactionLog<C> for Stamps<'_> {
+impl Stamps {
     fn begin(&mut self) -> Hlc {
-        let first = self.clock.peek((self.wall)());
+        let first = Clock::resume(self.last).peek((self.wall)());
         self.first = Some(first);
         first
+    }
+}
+
+impl<C: Crdt> TransactionLog<C> for Stamps {
+    fn begin(&mut self) -> Hlc {
+        self.begin()
     }
 
     fn record(&mut self, _op: &C::Op) -> Result<(), CrdtError> {
@@ -161,12 +220,11 @@ impl<C: Crdt> Author<C> for Standalone<C> {
     fn author(&mut self, op: C::Op) -> Result<(), CrdtError> {
         // A single refused op leaves the state untouched, so no undo is kept.
         let mut effects = Effects::silent();
-        let next = self.next_dot();
-        let log = Stamps { clock: &self.clock, wall: self.wall, first: None };
+        let (next, log) = (self.next_dot(), self.stamps());
         let mut transaction = Transaction::new(&mut self.state, next, &mut effects, log);
         transaction.push(op)?;
         let (extent, Stamps { first, .. }) = transaction.finish()?;
-        self.advance(extent, first);
+        self.advance(next, extent, first);
         Ok(())
     }
 
@@ -187,6 +245,9 @@ impl<C: Crdt + Clone> Clone for Standalone<C> {
             version: self.version.clone(),
             clock: self.clock.clone(),
             wall: self.wall,
+            unsaid: self.unsaid.clone(),
+            horizon: self.horizon,
+            payload: Vec::new(),
         }
     }
 }

@@ -51,13 +51,43 @@ impl<C: Crdt, T: Cursor<C> + ?Sized> Cursor<C> for &mut T {
 /// A transaction on a value, or on a value nested in one. Reads go to the
 /// current state (it dereferences to `C`), edits through the mutator traits.
 pub struct Tx<'a, C: Crdt> {
-    cursor: Box<dyn Cursor<C> + 'a>,
+    cursor: Held<'a, C>,
+}
+
+/// A root is lent, so that the commonest transaction, one edit, allocates nothing
+/// for it.
+enum Held<'a, C: Crdt> {
+    Lent(&'a mut (dyn Cursor<C> + 'a)),
+    Own(Box<dyn Cursor<C> + 'a>),
+}
+
+impl<'a, C: Crdt> Held<'a, C> {
+    #[inline]
+    fn get(&self) -> &(dyn Cursor<C> + 'a) {
+        match self {
+            Self::Lent(cursor) => &**cursor,
+            Self::Own(cursor) => &**cursor,
+        }
+    }
+
+    #[inline]
+    fn get_mut(&mut self) -> &mut (dyn Cursor<C> + 'a) {
+        match self {
+            Self::Lent(cursor) => &mut **cursor,
+            Self::Own(cursor) => &mut **cursor,
+        }
+    }
 }
 
 impl<'a, C: Crdt> Tx<'a, C> {
     /// A transaction on what this cursor points to.
     pub fn from_cursor(cursor: impl Cursor<C> + 'a) -> Self {
-        Self { cursor: Box::new(cursor) }
+        Self { cursor: Held::Own(Box::new(cursor)) }
+    }
+
+    /// A transaction on what this cursor points to, which is only lent.
+    pub fn lent(cursor: &'a mut (dyn Cursor<C> + 'a)) -> Self {
+        Self { cursor: Held::Lent(cursor) }
     }
 
     /// Applies an op and logs it.
@@ -65,7 +95,7 @@ impl<'a, C: Crdt> Tx<'a, C> {
     /// # Errors
     /// As [`Cursor::push`].
     pub fn push(&mut self, op: C::Op) -> Result<(), CrdtError> {
-        self.cursor.push(op)
+        self.cursor.get_mut().push(op)
     }
 
     /// The part of this transaction that concerns one field of a struct.
@@ -77,7 +107,7 @@ impl<'a, C: Crdt> Tx<'a, C> {
     where
         'a: 'b,
     {
-        Tx { cursor: Box::new(Field { parent: &mut *self.cursor, get, wrap }) }
+        Tx::from_cursor(Field { parent: self.cursor.get_mut(), get, wrap })
     }
 
     /// The part of this transaction that concerns one entry of a collection,
@@ -91,7 +121,7 @@ impl<'a, C: Crdt> Tx<'a, C> {
         'a: 'b,
     {
         let absent = D::default();
-        Tx { cursor: Box::new(Child { parent: &mut *self.cursor, get, wrap, absent }) }
+        Tx::from_cursor(Child { parent: self.cursor.get_mut(), get, wrap, absent })
     }
 }
 
@@ -99,7 +129,7 @@ impl<C: Crdt> Deref for Tx<'_, C> {
     type Target = C;
 
     fn deref(&self) -> &C {
-        self.cursor.state()
+        self.cursor.get().state()
     }
 }
 
@@ -190,11 +220,11 @@ impl<C: Crdt> Author<C> for Tx<'_, C> {
     }
 
     fn next(&self) -> Option<Dot> {
-        self.cursor.next()
+        self.cursor.get().next()
     }
 
     fn current_and_next(&self) -> (&C, Option<Dot>) {
-        self.cursor.state_and_next()
+        self.cursor.get().state_and_next()
     }
 }
 
@@ -206,7 +236,7 @@ pub trait AsTx<C: Crdt> {
 
 impl<C: Crdt> AsTx<C> for Tx<'_, C> {
     fn tx(&mut self) -> Tx<'_, C> {
-        Tx { cursor: Box::new(&mut *self.cursor) }
+        Tx { cursor: Held::Lent(self.cursor.get_mut()) }
     }
 }
 
@@ -216,11 +246,34 @@ pub trait TransactionLog<C: Crdt> {
     /// it take the values after it.
     fn begin(&mut self) -> Hlc;
 
+    /// Makes an op a part of the one recorded last, by [`Crdt::grow`], and returns
+    /// how many slots that takes now: `None` if they stay apart, or the last one was
+    /// not held back. Asked before [`record`](TransactionLog::record), which is not
+    /// called for an op that became part of another.
+    fn grow(&mut self, _op: &mut C::Op) -> Option<u64> {
+        None
+    }
+
     /// Called with every op before it is applied.
     ///
     /// # Errors
-    /// [`CrdtError`] when the op cannot be logged; it is then not applied.
+    /// [`CrdtError`] when the op, or one held back before it, cannot be logged; it is
+    /// then not applied.
     fn record(&mut self, op: &C::Op) -> Result<(), CrdtError>;
+}
+
+impl<C: Crdt, L: TransactionLog<C>> TransactionLog<C> for &mut L {
+    fn begin(&mut self) -> Hlc {
+        (**self).begin()
+    }
+
+    fn grow(&mut self, op: &mut C::Op) -> Option<u64> {
+        (**self).grow(op)
+    }
+
+    fn record(&mut self, op: &C::Op) -> Result<(), CrdtError> {
+        (**self).record(op)
+    }
 }
 
 /// The root of a transaction: applies ops to a state, stamps and logs them.
@@ -230,7 +283,8 @@ pub trait TransactionLog<C: Crdt> {
 pub struct Transaction<'a, C: Crdt, L> {
     state: &'a mut C,
     next: Dot,
-    hlc: Option<Hlc>,
+    /// The time of the latest op, and how many slots it takes.
+    latest: Option<(Hlc, u64)>,
     extent: Extent,
     refused: Option<CrdtError>,
     effects: &'a mut Effects<C>,
@@ -250,7 +304,7 @@ impl<'a, C: Crdt, L: TransactionLog<C>> Transaction<'a, C, L> {
     /// A transaction whose first op takes the slot `next`.
     pub fn new(state: &'a mut C, next: Dot, effects: &'a mut Effects<C>, log: L) -> Self {
         let extent = Extent::default();
-        Self { state, next, hlc: None, extent, refused: None, effects, log }
+        Self { state, next, latest: None, extent, refused: None, effects, log }
     }
 
     /// Ends the transaction: what it takes up, and its log.
@@ -265,7 +319,7 @@ impl<'a, C: Crdt, L: TransactionLog<C>> Transaction<'a, C, L> {
     }
 
     #[inline]
-    fn try_push(&mut self, op: C::Op) -> Result<(), CrdtError> {
+    fn try_push(&mut self, mut op: C::Op) -> Result<(), CrdtError> {
         let slots = C::slots(&op);
         let seq = match self.next.seq.checked_add(slots) {
             Some(seq) if slots > 0 => seq,
@@ -275,15 +329,39 @@ impl<'a, C: Crdt, L: TransactionLog<C>> Transaction<'a, C, L> {
         if total > crate::MAX_CHANGE_SLOTS {
             return Err(CrdtError::Limit("a transaction takes at most 2^32 - 1 slots"));
         }
-        let hlc = match self.hlc {
-            Some(hlc) => hlc,
+        let hlc = match self.latest {
+            Some((hlc, before)) => match self.log.grow(&mut op) {
+                Some(slots) => return self.apply_grown(op, hlc, before, slots),
+                None => hlc.plus(1),
+            },
             None => self.log.begin(),
         };
-        self.hlc = Some(hlc.plus(1));
         self.log.record(&op)?;
         self.state.apply(op, Stamp { hlc, dot: self.next }, self.effects)?;
         self.next.seq = seq;
+        self.latest = Some((hlc, slots));
         self.extent = Extent { ops: self.extent.ops + 1, slots: total };
+        Ok(())
+    }
+
+    /// Applies what is left of an op that became part of the latest, which took
+    /// `before` slots and takes `slots` now: at its time and at the last of its slots,
+    /// as if it had come in one.
+    fn apply_grown(
+        &mut self,
+        rest: C::Op,
+        hlc: Hlc,
+        before: u64,
+        slots: u64,
+    ) -> Result<(), CrdtError> {
+        const SHRUNK: CrdtError = CrdtError::Invalid("an op that grew takes fewer slots");
+        let more = slots.checked_sub(before).ok_or(SHRUNK)?;
+        let end = self.next.seq.saturating_add(more);
+        let seq = end.checked_sub(C::slots(&rest)).ok_or(SHRUNK)?;
+        self.state.apply(rest, Stamp { hlc, dot: Dot { seq, ..self.next } }, self.effects)?;
+        self.next.seq = end;
+        self.latest = Some((hlc, slots));
+        self.extent.slots = self.extent.slots.saturating_add(more);
         Ok(())
     }
 }

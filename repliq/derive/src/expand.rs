@@ -285,8 +285,11 @@ impl Names<'_> {
         let Self { input: Struct { name, kind, library, unknown, .. }, here, .. } = self;
         let (op, event, undo) = (&self.op, &self.event, &self.undo);
         let quiet = quiet(*here);
-        let [slots, applies, joins, rollbacks, prunes, reauthors] = [
+        let [slots, may_grow, grows, checks, applies, joins, rollbacks, prunes, reauthors] = [
             self.each(|field| self.slots(field)),
+            self.each(|field| self.may_grow(field)),
+            self.each(|field| self.grow(field)),
+            self.each(|field| self.check(field)),
             self.each(|field| self.apply(field)),
             self.each(|field| self.join(field)),
             self.each(|field| self.rollback(field)),
@@ -307,6 +310,25 @@ impl Names<'_> {
                         #(#slots)*
                         #op::Unknown(op) => op.slots(),
                     }
+                }
+
+                fn may_grow(op: &Self::Op) -> ::core::primitive::bool {
+                    match op {
+                        #(#may_grow)*
+                        #op::Unknown(_) => false,
+                    }
+                }
+
+                fn grow(last: &mut Self::Op, next: &mut Self::Op) -> ::core::primitive::bool {
+                    match (last, next) {
+                        #(#grows)*
+                        _ => false,
+                    }
+                }
+
+                fn check(&self) -> ::core::result::Result<(), #library::CrdtError> {
+                    #(#checks)*
+                    ::core::result::Result::Ok(())
                 }
 
                 fn apply(
@@ -370,6 +392,28 @@ impl Names<'_> {
         let CrdtField { variant, ty, .. } = field;
         let (span, library) = self.at(field);
         quote_spanned!(span=> #op::#variant(op) => <#ty as #library::Crdt>::slots(op),)
+    }
+
+    fn may_grow(&self, field: &CrdtField) -> TokenStream {
+        let op = &self.op;
+        let CrdtField { variant, ty, .. } = field;
+        let (span, library) = self.at(field);
+        quote_spanned!(span=> #op::#variant(op) => <#ty as #library::Crdt>::may_grow(op),)
+    }
+
+    fn grow(&self, field: &CrdtField) -> TokenStream {
+        let op = &self.op;
+        let CrdtField { variant, ty, .. } = field;
+        let (span, library) = self.at(field);
+        quote_spanned! {span=>
+            (#op::#variant(last), #op::#variant(next)) => <#ty as #library::Crdt>::grow(last, next),
+        }
+    }
+
+    fn check(&self, field: &CrdtField) -> TokenStream {
+        let name = &field.name;
+        let (span, library) = self.at(field);
+        quote_spanned!(span=> #library::Crdt::check(&self.#name)?;)
     }
 
     fn apply(&self, field: &CrdtField) -> TokenStream {

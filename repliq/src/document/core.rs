@@ -16,7 +16,7 @@ use crate::store::Submission;
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use repliq_core::{
     Change, ChangeHeader, Clock, Crdt, CrdtError, Dot, Effects, Extent, Hlc, KeyId,
-    MAX_CHANGE_BYTES, Transaction, TransactionLog, Tx, Version,
+    MAX_CHANGE_BYTES, OpWriter, Transaction, TransactionLog, Tx, Version,
 };
 use repliq_sync::DocumentName;
 use std::any::{Any, type_name};
@@ -27,10 +27,6 @@ use tokio::sync::oneshot;
 
 /// Most transactions fit in here, without growing on the way.
 const USUAL_PAYLOAD: usize = 64;
-
-/// An op of at most this many bytes is not decoded again to be sure that it can
-/// be: a type that reads deeper than it writes does not get far in so few.
-const SURELY_SHALLOW: usize = repliq_core::MAX_NESTING / 2;
 
 /// An open document of whatever type, as the storage thread sees it.
 pub(crate) trait OpenDocument: Send + Sync {
@@ -135,11 +131,14 @@ impl<C: Crdt> DocumentCore<C> {
             Err(error) => Err(reentrant(error)),
         };
         match authored {
-            Ok((result, Authored::Queued(done))) => match done.await {
-                Ok(Ok(())) => Ok(result),
-                Ok(Err(error)) => Err(error.into()),
-                Err(_) => Err(CommitError::Closed.into()),
-            },
+            Ok((result, Authored::Queued(done))) => {
+                self.engine.commit_queued();
+                match done.await {
+                    Ok(Ok(())) => Ok(result),
+                    Ok(Err(error)) => Err(error.into()),
+                    Err(_) => Err(CommitError::Closed.into()),
+                }
+            }
             Ok((result, Authored::Nothing)) => {
                 self.engine.queue.give_back(1);
                 Ok(result)
@@ -169,13 +168,13 @@ impl<C: Crdt> DocumentCore<C> {
             engine: &self.engine,
             clock: None,
             first: Hlc(0),
-            payload: Vec::with_capacity(USUAL_PAYLOAD),
+            writer: OpWriter::new(Vec::with_capacity(USUAL_PAYLOAD)),
             too_large: &too_large,
         };
         let next = Dot { replica, seq: state.mark.seq };
         let mut transaction = Transaction::new(&mut state.value, next, &mut effects, log);
         let outcome = {
-            let mut tx = Tx::from_cursor(&mut transaction);
+            let mut tx = Tx::lent(&mut transaction);
             catch_unwind(AssertUnwindSafe(|| update(&mut tx)))
         };
         match (outcome, transaction.finish()) {
@@ -194,10 +193,7 @@ impl<C: Crdt> DocumentCore<C> {
                         self.engine.queue.give_back(1);
                         resume_unwind(panic)
                     }
-                    (Ok(_), Err(refused)) => Err(match too_large.get() {
-                        Some(bytes) => UpdateError::TooLarge { bytes },
-                        None => UpdateError::Refused(refused),
-                    }),
+                    (Ok(_), Err(refused)) => Err(failure(refused, too_large.get())),
                     (Ok(Err(aborted)), Ok(_)) => Err(UpdateError::Aborted(aborted)),
                     (Ok(Ok(_)), Ok(_)) => Err(CommitError::Closed.into()),
                 }
@@ -210,7 +206,7 @@ impl<C: Crdt> DocumentCore<C> {
         state: &mut State<C>,
         mut effects: Effects<C>,
         extent: Extent,
-        log: Log<'_>,
+        mut log: Log<'_, C>,
         generation: u64,
     ) -> Result<oneshot::Receiver<Result<(), CommitError>>, UpdateError<E>> {
         let replica = self.engine.replica;
@@ -221,7 +217,14 @@ impl<C: Crdt> DocumentCore<C> {
             deps: state.mark.unsaid.clone(),
             key: KeyId::PLAIN,
         };
-        let change = Change::new(Dot { replica, seq: state.mark.seq }, &header, &log.payload);
+        let payload = match log.writer.finish() {
+            Ok(payload) => payload,
+            Err(refused) => {
+                state.undo(effects.take_undos());
+                return Err(log.failure(refused));
+            }
+        };
+        let change = Change::new(Dot { replica, seq: state.mark.seq }, &header, payload);
         let bytes = change.body.len();
         if bytes > MAX_CHANGE_BYTES {
             state.undo(effects.take_undos());
@@ -344,17 +347,34 @@ impl<C: Crdt> Drop for Settle<'_, C> {
     }
 }
 
+fn failure<E>(refused: CrdtError, too_large: Option<usize>) -> UpdateError<E> {
+    match too_large {
+        Some(bytes) => UpdateError::TooLarge { bytes },
+        None => UpdateError::Refused(refused),
+    }
+}
+
 /// Encodes the ops of a transaction, and holds the clock from the first on.
-struct Log<'a> {
+struct Log<'a, C: Crdt> {
     engine: &'a Engine,
     clock: Option<MutexGuard<'a, Clock>>,
     first: Hlc,
-    payload: Vec<u8>,
+    writer: OpWriter<C>,
     /// How large the payload was when it became too large.
     too_large: &'a Cell<Option<usize>>,
 }
 
-impl<C: Crdt> TransactionLog<C> for Log<'_> {
+impl<C: Crdt> Log<'_, C> {
+    fn too_large(&self) -> Option<usize> {
+        Some(self.writer.bytes()).filter(|bytes| *bytes > MAX_CHANGE_BYTES)
+    }
+
+    fn failure<E>(&self, refused: CrdtError) -> UpdateError<E> {
+        failure(refused, self.too_large())
+    }
+}
+
+impl<C: Crdt> TransactionLog<C> for Log<'_, C> {
     fn begin(&mut self) -> Hlc {
         let clock = self.engine.clock();
         self.first = clock.peek((self.engine.wall)());
@@ -362,18 +382,11 @@ impl<C: Crdt> TransactionLog<C> for Log<'_> {
         self.first
     }
 
+    fn grow(&mut self, op: &mut C::Op) -> Option<u64> {
+        self.writer.grow(op)
+    }
+
     fn record(&mut self, op: &C::Op) -> Result<(), CrdtError> {
-        let before = self.payload.len();
-        repliq_core::try_encode_into(op, &mut self.payload)?;
-        let encoded = self.payload.get(before..).unwrap_or_default();
-        if self.payload.len() > MAX_CHANGE_BYTES {
-            self.too_large.set(Some(self.payload.len()));
-            return Err(CrdtError::Limit("an update takes at most 16 MiB"));
-        }
-        if encoded.len() > SURELY_SHALLOW {
-            // What nobody could decode must not get into the log.
-            repliq_core::decode::<C::Op>(encoded)?;
-        }
-        Ok(())
+        self.writer.write(op).inspect_err(|_| self.too_large.set(self.too_large()))
     }
 }

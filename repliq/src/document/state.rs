@@ -9,8 +9,7 @@ use super::events::{Subscriber, Subscribers};
 use crate::error::Unusable;
 use parking_lot::Mutex;
 use repliq_core::{
-    Chain, Change, ChangeHeader, Crdt, CrdtError, DecodeError, Dot, Effects, OpReader, ReplicaId,
-    Stamp, Version,
+    Chain, Change, ChangeHeader, Crdt, CrdtError, Dot, Effects, ReplicaId, Version, apply_payload,
 };
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -213,7 +212,7 @@ impl<C: Crdt> State<C> {
     /// Applies a durable change of a peer, or of the log. `false` when changes
     /// before it are missing; one that is here already is passed over.
     pub(super) fn apply(&mut self, change: Change) -> bool {
-        let Ok((header, payload)) = change.open() else {
+        let Ok((header, _)) = change.open() else {
             self.give_up("a change in its log does not decode; sync a new store from a peer");
             return true;
         };
@@ -224,7 +223,7 @@ impl<C: Crdt> State<C> {
         if change.dot.seq != held || !self.version.covers(&header.deps) {
             return false;
         }
-        let (undos, events) = match self.run(change.dot, &header, payload) {
+        let (undos, events) = match self.run(&change, &header) {
             Ok(effects) => effects,
             Err(why) => {
                 self.give_up(why);
@@ -263,19 +262,20 @@ impl<C: Crdt> State<C> {
     #[allow(clippy::type_complexity, reason = "a pair of lists")]
     fn run(
         &mut self,
-        dot: Dot,
+        change: &Change,
         header: &ChangeHeader,
-        payload: &[u8],
     ) -> Result<(Vec<C::Undo>, Vec<C::Event>), &'static str> {
         if header.key.is_sealed() {
             return Err("it holds sealed changes; open the replica with the key");
         }
         let mut effects = Effects::new(!self.subscribers.is_empty(), true);
-        let value = &mut self.value;
-        let applied =
-            catch_unwind(AssertUnwindSafe(|| apply_ops(value, dot, header, payload, &mut effects)));
+        let (dot, value) = (change.dot, &mut self.value);
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            let (_, payload) = change.payload()?;
+            apply_payload(value, dot, header, &payload, &mut effects)
+        }));
         match applied {
-            Ok(Ok(())) => {
+            Ok(Ok(_)) => {
                 self.reads = true;
                 Ok((effects.take_undos(), effects.take_events()))
             }
@@ -307,32 +307,5 @@ impl<C: Crdt> State<C> {
 fn undo<C: Crdt>(value: &mut C, undos: Vec<C::Undo>) {
     for undo in undos.into_iter().rev() {
         value.rollback(undo);
-    }
-}
-
-fn apply_ops<C: Crdt>(
-    value: &mut C,
-    dot: Dot,
-    header: &ChangeHeader,
-    payload: &[u8],
-    effects: &mut Effects<C>,
-) -> Result<(), CrdtError> {
-    let mut reader = OpReader::new(payload);
-    let mut at = Stamp { hlc: header.hlc, dot };
-    let mut left = header.slots;
-    while let Some(op) = reader.next_op::<C::Op>()? {
-        let slots = C::slots(&op);
-        left = match left.checked_sub(slots) {
-            Some(left) if slots > 0 => left,
-            _ => return Err(DecodeError::Invalid("ops take other slots than they say").into()),
-        };
-        value.apply(op, at, effects)?;
-        at.hlc = at.hlc.plus(1);
-        at.dot.seq += slots;
-    }
-    if left == 0 {
-        Ok(())
-    } else {
-        Err(DecodeError::Invalid("ops take fewer slots than the change says").into())
     }
 }

@@ -1,6 +1,7 @@
 //! The engine under every replica and relay: a store, the thread that writes to
 //! it, a clock, and the spaces that are in use.
 
+mod commit;
 mod gate;
 mod queue;
 #[cfg(all(test, feature = "memory"))]
@@ -16,6 +17,7 @@ pub(crate) use view::View;
 use crate::document::{Item, OpenDocument};
 use crate::error::{CommitError, Error};
 use crate::store::{Cursor, LeaseRecord, Remote, Skew, Store, StoreError, Submission, Verdict};
+use commit::Committer;
 use gate::Gate;
 use parking_lot::{Mutex, MutexGuard};
 use repliq_core::{
@@ -136,6 +138,9 @@ pub(crate) struct Engine {
     pub(crate) volatile: bool,
     pub(crate) skew: Skew,
     pub(crate) queue: Arc<Queue>,
+    /// There if the backend commits at once: what commits, also used by the
+    /// storage thread.
+    committer: Option<Arc<Mutex<Committer>>>,
     spaces: Arc<Spaces>,
     gate: Arc<Gate>,
     watch: Arc<Watch>,
@@ -162,6 +167,7 @@ impl Engine {
         patience: Duration,
     ) -> Result<Arc<Self>, Error> {
         let volatile = backend.durability() == Durability::Volatile;
+        let at_once = backend.commits_at_once();
         let gate = Arc::new(Gate::new(backend));
         let backend: Arc<dyn StorageBackend> = Arc::clone(&gate) as _;
         let store = Store::open(backend, ReplicaId::new(), random_epoch()?, wall())?;
@@ -171,7 +177,7 @@ impl Engine {
         let (queue, spaces) = (Arc::new(Queue::new()), Arc::new(Spaces::default()));
         let watch = Arc::new(Watch::new(patience));
         let (told, status) = tokio::sync::watch::channel(StoreStatus::Working);
-        let keeper = Keeper {
+        let committer = Arc::new(Mutex::new(Committer {
             store,
             view: reader.clone(),
             queue: Arc::clone(&queue),
@@ -180,6 +186,12 @@ impl Engine {
             spaces: Arc::clone(&spaces),
             seen: Arc::clone(&seen),
             status: told,
+        }));
+        let keeper = Keeper {
+            committer: Arc::clone(&committer),
+            queue: Arc::clone(&queue),
+            watch: Arc::clone(&watch),
+            spaces: Arc::clone(&spaces),
         };
         let watcher = (Arc::clone(&watch), Arc::clone(&queue));
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
@@ -197,6 +209,7 @@ impl Engine {
             volatile,
             skew,
             queue,
+            committer: at_once.then_some(committer),
             spaces,
             gate,
             watch,
@@ -275,6 +288,19 @@ impl Engine {
         // A commit may have come between reading the head and being known.
         space.publish_head(&self.reader);
         space
+    }
+
+    /// Has committed what an update has queued. If the backend commits at once and
+    /// nobody else is committing, that is here and now: two threads that wait for
+    /// each other would take several times as long. Else the storage thread does it.
+    ///
+    /// Called outside of closures of users, and with no lock held.
+    pub(crate) fn commit_queued(&self) {
+        match self.committer.as_ref().and_then(|committer| committer.try_lock()) {
+            Some(mut committer) => committer.commit_queued(),
+            // Whoever commits now does not look again, the storage thread does.
+            None => self.queue.wake(),
+        }
     }
 
     /// Makes a peer's changes durable.

@@ -87,9 +87,10 @@ pub(crate) struct Queue {
     generation: AtomicU64,
 }
 
-/// What the storage thread gets when it asks for work.
-pub(crate) enum Work {
-    Commit(Vec<Job>),
+/// What the storage thread is told when it waits for work.
+pub(super) enum Work {
+    /// Something is queued, unless somebody else has committed it meanwhile.
+    Queued,
     /// Nothing came for a while.
     Idle,
     Closed,
@@ -145,7 +146,8 @@ impl Queue {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// Adds a change authored here, unless a commit has failed since.
+    /// Adds a change authored here, unless a commit has failed since. It lies there
+    /// until [`Engine::commit_queued`](super::Engine::commit_queued).
     pub(crate) fn push_local(&self, job: Job, generation: u64) -> Result<(), CommitError> {
         let mut pending = self.pending.lock();
         if pending.closed {
@@ -158,8 +160,6 @@ impl Queue {
             return Err(CommitError::Store(Arc::clone(why)));
         }
         pending.jobs.push_back(job);
-        drop(pending);
-        self.filled.notify_one();
         Ok(())
     }
 
@@ -177,7 +177,7 @@ impl Queue {
         }
         pending.jobs.push_back(job);
         drop(pending);
-        self.filled.notify_one();
+        self.wake();
     }
 
     /// Says who waits for what is being committed, so that others can tell them.
@@ -210,8 +210,8 @@ impl Queue {
     }
 
     /// Waits for work, at most as long as `patience`. What was pushed before the
-    /// queue was closed is still given out.
-    pub(crate) fn take(&self, patience: Duration) -> Work {
+    /// queue was closed still counts as work.
+    pub(super) fn wait(&self, patience: Duration) -> Work {
         let mut pending = self.pending.lock();
         while pending.jobs.is_empty() {
             if pending.closed {
@@ -221,6 +221,17 @@ impl Queue {
                 return Work::Idle;
             }
         }
+        Work::Queued
+    }
+
+    /// Has the storage thread look for work.
+    pub(super) fn wake(&self) {
+        self.filled.notify_one();
+    }
+
+    /// Takes out what fits into one batch, and has the storage thread see to the rest.
+    pub(super) fn drain(&self) -> Vec<Job> {
+        let mut pending = self.pending.lock();
         let mut bytes = 0;
         let mut count = 0;
         for job in pending.jobs.iter().take(BATCH_JOBS) {
@@ -230,7 +241,11 @@ impl Queue {
             }
             count += 1;
         }
-        Work::Commit(pending.jobs.drain(..count).collect())
+        let jobs = pending.jobs.drain(..count).collect();
+        if !pending.jobs.is_empty() {
+            self.wake();
+        }
+        jobs
     }
 
     /// Takes everything out after a failed commit. Documents learn of it before

@@ -25,6 +25,7 @@ struct Gates {
     /// Whether commits are held, and reads.
     held: StdMutex<(bool, bool)>,
     released: Condvar,
+    commits: AtomicUsize,
     reads: AtomicUsize,
     most_reads: AtomicUsize,
     is_dropped: AtomicBool,
@@ -46,6 +47,7 @@ impl Gates {
 struct Stuck {
     data: MemoryBackend,
     gates: Arc<Gates>,
+    at_once: bool,
 }
 
 impl Stuck {
@@ -73,8 +75,13 @@ impl StorageBackend for Stuck {
     }
 
     fn commit(&self, batch: Batch) -> Result<(), StorageError> {
+        self.gates.commits.fetch_add(1, Ordering::SeqCst);
         self.gates.pass(|held| held.0);
         self.data.commit(batch)
+    }
+
+    fn commits_at_once(&self) -> bool {
+        self.at_once
     }
 }
 
@@ -85,9 +92,13 @@ impl Drop for Stuck {
 }
 
 fn stuck() -> (Arc<Engine>, Arc<Gates>) {
+    with(false, SHORT)
+}
+
+fn with(at_once: bool, patience: Duration) -> (Arc<Engine>, Arc<Gates>) {
     let gates = Arc::<Gates>::default();
-    let backend = Stuck { data: MemoryBackend::new(), gates: Arc::clone(&gates) };
-    (Engine::open_with(backend, Millis::now, Skew::Hold, SHORT).unwrap(), gates)
+    let backend = Stuck { data: MemoryBackend::new(), gates: Arc::clone(&gates), at_once };
+    (Engine::open_with(backend, Millis::now, Skew::Hold, patience).unwrap(), gates)
 }
 
 async fn within<F: Future>(future: F) -> F::Output {
@@ -242,5 +253,61 @@ async fn reads_that_never_return_are_reported_and_hold_few_threads() {
     assert!(matches!(error, Error::Store(StoreError::Stalled(_))), "{error:?}");
     within(tokio::task::spawn_blocking(move || engine.close())).await.unwrap();
     gates.hold(false, false);
+    until(|| gates.is_dropped.load(Ordering::SeqCst)).await;
+}
+
+/// An update of another thread, which is now inside a commit that is held.
+async fn committing(
+    one: &Document<Notes>,
+    gates: &Gates,
+) -> std::thread::JoinHandle<Result<(), UpdateError>> {
+    gates.hold(true, false);
+    let before = gates.commits.load(Ordering::SeqCst);
+    let (one, runtime) = (one.clone(), tokio::runtime::Handle::current());
+    let other = std::thread::spawn(move || runtime.block_on(set(&one, "1")));
+    until(|| gates.commits.load(Ordering::SeqCst) > before).await;
+    other
+}
+
+#[tokio::test]
+async fn an_update_is_durable_at_its_first_poll_if_the_backend_commits_at_once() {
+    let (engine, gates) = with(true, PATIENCE);
+    let one = open(&engine, "one").await.unwrap();
+    for value in ["1", "2"] {
+        let before = gates.commits.load(Ordering::SeqCst);
+        let mut update = std::pin::pin!(one.update(|m| m.set("a".into(), value.to_owned())));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(matches!(update.as_mut().poll(&mut context), std::task::Poll::Ready(Ok(()))));
+        assert_eq!(gates.commits.load(Ordering::SeqCst), before + 1);
+        assert_eq!(engine.space("s").head().number, value.parse().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_update_does_not_wait_for_a_commit_of_another_thread_and_is_not_forgotten() {
+    let (engine, gates) = with(true, PATIENCE);
+    let (one, two) = (open(&engine, "one").await.unwrap(), open(&engine, "two").await.unwrap());
+    let other = committing(&one, &gates).await;
+    let mut update = Box::pin(set(&two, "2"));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(update.as_mut().poll(&mut context).is_pending());
+    gates.hold(false, false);
+    update.await.unwrap();
+    other.join().unwrap().unwrap();
+    assert_eq!(engine.space("s").head().number, 2);
+}
+
+#[tokio::test]
+async fn a_backend_that_says_at_once_and_never_returns_holds_up_one_thread_only() {
+    let (engine, gates) = with(true, SHORT);
+    let (one, two) = (open(&engine, "one").await.unwrap(), open(&engine, "two").await.unwrap());
+    let other = committing(&one, &gates).await;
+    let told = set(&two, "2").await;
+    assert!(is_unknown(&told) || is_refused(&told), "{told:?}");
+    let closing = Arc::clone(&engine);
+    within(tokio::task::spawn_blocking(move || closing.close())).await.unwrap();
+    gates.hold(false, false);
+    let result = other.join().unwrap();
+    assert!(is_unknown(&result), "{result:?}");
     until(|| gates.is_dropped.load(Ordering::SeqCst)).await;
 }

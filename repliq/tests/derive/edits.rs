@@ -123,8 +123,8 @@ fn a_struct_in_a_struct_prunes_and_merges_field_by_field() {
     other.places().entry("x".to_string()).insert(0, "other").unwrap();
     other.author().likes().add(3);
     one.author().likes().add(4);
-    one.merge(other.clone());
-    other.merge(one.clone());
+    one.merge(other.clone()).unwrap();
+    other.merge(one.clone()).unwrap();
     assert_eq!(*one, *other);
     assert_eq!(one.author.likes.value(), 7);
     assert_eq!(one.places.get("x").unwrap().len(), 8);

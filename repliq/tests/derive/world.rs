@@ -4,8 +4,8 @@
 use crate::support::{replica, v1, v2, v3};
 use repliq::prelude::*;
 use repliq::{
-    CrdtError, Dot, Effects, Hlc, OpReader, Stamp, Transaction, TransactionLog, Version, decode,
-    decode_state, encode,
+    CrdtError, Dot, Effects, Hlc, OpReader, OpWriter, Stamp, Transaction, TransactionLog, Version,
+    decode, decode_state, encode,
 };
 use repliq_conformance::Rng;
 
@@ -51,13 +51,13 @@ impl<C: Used> App for C {
 
     fn edit(&mut self, rng: &mut Rng, next: Dot, first: Hlc) -> (Vec<u8>, u64, u64) {
         let mut effects = Effects::silent();
-        let log = Recorder { first, payload: Vec::new() };
+        let log = Recorder { first, writer: OpWriter::new(Vec::new()) };
         let mut transaction = Transaction::new(self, next, &mut effects, log);
         for _ in 0..=rng.below(3) {
             C::edit(rng, &mut Tx::from_cursor(&mut transaction));
         }
-        let (extent, log) = transaction.finish().unwrap();
-        (log.payload, extent.slots, extent.ops)
+        let (extent, mut log) = transaction.finish().unwrap();
+        (log.writer.finish().unwrap().to_vec(), extent.slots, extent.ops)
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -65,19 +65,23 @@ impl<C: Used> App for C {
     }
 }
 
-struct Recorder {
+/// As the engine writes them.
+struct Recorder<C: Crdt> {
     first: Hlc,
-    payload: Vec<u8>,
+    writer: OpWriter<C>,
 }
 
-impl<C: Crdt> TransactionLog<C> for Recorder {
+impl<C: Crdt> TransactionLog<C> for Recorder<C> {
     fn begin(&mut self) -> Hlc {
         self.first
     }
 
+    fn grow(&mut self, op: &mut C::Op) -> Option<u64> {
+        self.writer.grow(op)
+    }
+
     fn record(&mut self, op: &C::Op) -> Result<(), CrdtError> {
-        self.payload.extend(encode(op));
-        Ok(())
+        self.writer.write(op)
     }
 }
 
@@ -85,9 +89,12 @@ fn type_in(rng: &mut Rng, text: &mut Tx<'_, Text>) {
     let len = text.len();
     if rng.below(4) == 0 && len > 3 {
         let at = rng.below(len - 2);
-        text.delete(at..at + 2).unwrap();
+        (0..2).for_each(|_| text.delete(at..=at).unwrap());
     } else {
-        text.insert(rng.below(len + 1), &format!("{}", rng.below(1000))).unwrap();
+        let at = rng.below(len + 1);
+        for (index, letter) in (at..).zip(rng.below(1000).to_string().chars()) {
+            text.insert(index, letter.encode_utf8(&mut [0; 4])).unwrap();
+        }
     }
 }
 

@@ -253,10 +253,10 @@ async fn oracle(network: &MemoryTransport, url: &str) -> (View, Vec<String>, u64
             _ => break,
         };
         count += 1;
-        let (header, payload) = sync.change.open().unwrap();
+        let (header, payload) = sync.change.payload().unwrap();
         let dot = sync.change.dot;
         let replica = dot.replica.as_bytes()[..].try_into().unwrap();
-        let mut ops = repliq::OpReader::new(payload);
+        let mut ops = repliq::OpReader::new(&payload);
         if &*sync.document == "map" {
             let op: MapOp<String, String> = ops.next_op().unwrap().unwrap();
             let (key, value) = match op {

@@ -6,7 +6,7 @@ use repliq_conformance::transport::TransportHarness;
 use repliq_core::Endpoint;
 use repliq_transport_websocket::{TlsConfig, WebSocket};
 use std::any::Any;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
 struct Loopback(TlsConfig);
 
@@ -23,6 +23,12 @@ impl TransportHarness for Loopback {
 
     fn stall(&self, at: &Endpoint) -> Option<Box<dyn Any + Send>> {
         Some(Box::new(TcpStream::connect(at.authority()).unwrap()))
+    }
+
+    fn silence(&self) -> Option<(Endpoint, Box<dyn Any + Send>)> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = format!("wss://{}", listener.local_addr().unwrap());
+        Some((at.parse().unwrap(), Box::new(listener)))
     }
 }
 

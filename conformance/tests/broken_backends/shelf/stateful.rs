@@ -1,6 +1,6 @@
 //! Broken stores in memory that keep more than their map: caches, shards, queues.
 
-use super::{Answer, Key, Map, OnMap, apply, pairs};
+use super::{Answer, Key, Map, OnMap, apply, linger, pairs};
 use repliq_core::{Batch, Pair, StorageErrorKind};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -219,6 +219,7 @@ impl OnMap for Sharded {
         let mut all = Map::new();
         for shard in &self.shards {
             all.extend(pairs(&shard.read().unwrap(), prefix, after, limit));
+            linger();
         }
         Ok(pairs(&all, prefix, after, limit))
     }
@@ -226,6 +227,7 @@ impl OnMap for Sharded {
     fn commit(&self, batch: Batch) -> Answer<()> {
         for (key, value) in batch {
             apply(&mut self.shard(&key).write().unwrap(), [(key.clone(), value)]);
+            linger();
         }
         Ok(())
     }
@@ -277,6 +279,7 @@ impl OnMap for ScannedInPages {
                 return Ok(found);
             }
             found.extend(page);
+            linger();
         }
     }
 }
@@ -333,6 +336,7 @@ impl Default for AppliedLater {
         let applied = Arc::clone(&map);
         std::thread::spawn(move || {
             while let Ok(batch) = batches.recv() {
+                linger();
                 apply(&mut applied.write().unwrap(), batch);
             }
         });

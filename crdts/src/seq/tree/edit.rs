@@ -53,26 +53,6 @@ impl Tree {
         }
     }
 
-    /// Puts a run of new elements after everything.
-    pub(crate) fn append(&mut self, run: Run) {
-        let leaf = self.last_leaf();
-        let last = &self.leaves[leaf as usize];
-        let spot = match last.len().checked_sub(1) {
-            Some(run) => Spot { leaf, run, offset: last.run(run).len() },
-            None => Spot { leaf, run: 0, offset: 0 },
-        };
-        self.insert(spot, run);
-    }
-
-    fn last_leaf(&self) -> u32 {
-        let mut last = self.root;
-        for _ in 0..self.height {
-            let node = &self.nodes[last as usize];
-            last = node.children[node.len - 1];
-        }
-        last
-    }
-
     /// Marks elements with consecutive handles dead or alive, and tells which
     /// stretches of them were not before they change, with their places.
     pub(crate) fn mark(
@@ -188,44 +168,6 @@ impl Tree {
         }
         leaf.insert(spot.run + 1, [run]);
         true
-    }
-
-    /// Puts a run of new elements at a place, without counting: nothing but this
-    /// and [`Tree::after`] may be asked of the tree until [`Tree::recount`].
-    pub(crate) fn put_uncounted(&mut self, spot: Spot, run: Run) {
-        let leaf = &mut self.leaves[spot.leaf as usize];
-        let held = leaf.run(spot.run);
-        if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
-            leaf.set(spot.run, held.joined(run));
-            self.places.set(run.first(), run.end(), spot.leaf);
-            self.tip = Tip { leaf: spot.leaf, run: spot.run, before: 0 };
-        } else {
-            let spot = self.make_room(spot);
-            self.replace(spot, 0, Some(run));
-            let run = spot.run + usize::from(spot.offset > 0);
-            self.tip = Tip { leaf: spot.leaf, run, before: 0 };
-        }
-    }
-
-    /// Counts everything anew.
-    pub(crate) fn recount(&mut self) {
-        self.hot = Hot::NOWHERE;
-        self.tip = Tip { leaf: 0, run: 0, before: 0 };
-        self.start.forget();
-        self.visible = self.recount_below(self.root, self.height);
-    }
-
-    fn recount_below(&mut self, child: u32, height: u32) -> u32 {
-        let Some(below) = height.checked_sub(1) else {
-            return self.leaves[child as usize].visible();
-        };
-        let mut all = 0;
-        for slot in 0..self.nodes[child as usize].len {
-            let visible = self.recount_below(self.nodes[child as usize].children[slot], below);
-            self.nodes[child as usize].visible[slot] = visible;
-            all += visible;
-        }
-        all
     }
 
     /// Makes a run of the hot leaf that of the latest edit.

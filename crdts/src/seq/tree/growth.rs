@@ -98,7 +98,7 @@ impl Tree {
         }
     }
 
-    fn set_parent(&mut self, level: u32, child: u32, parent: u32) {
+    pub(super) fn set_parent(&mut self, level: u32, child: u32, parent: u32) {
         if level == 1 {
             self.leaves[child as usize].parent = parent;
         } else {
@@ -107,6 +107,6 @@ impl Tree {
     }
 }
 
-fn number(len: usize) -> u32 {
+pub(super) fn number(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(NONE)
 }

@@ -108,6 +108,13 @@ impl Leaf {
         found.sum::<u32>() as usize
     }
 
+    /// Adds a run behind the others, if there is room.
+    #[inline]
+    pub(super) const fn push(&mut self, run: Run) {
+        self.set(self.len, run);
+        self.len += 1;
+    }
+
     /// Puts runs into the slots from `at` on, and what is there behind them; they must
     /// fit in.
     #[inline]

@@ -38,7 +38,7 @@ fn comes_back_unchanged(folder: &Path) {
     let again = place.run("a", &["import", text(folder)]);
     assert!(again.contains(&format!("0 notes added, 0 updated, {count} unchanged")), "{again}");
     let again = place.run("a", &["export", text(&out)]);
-    assert_eq!(again, format!("0 files written, {count} were there already\n"));
+    assert_eq!(again, format!("0 files written, {count} there already\n"));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn importing_again_takes_what_changed_in_the_folder_and_keeps_what_changed_in_th
     write("c.md", "# C\n");
 
     let again = place.run("d", &["import", text(&folder.join("../in"))]);
-    assert!(again.contains("1 notes added, 1 updated, 1 unchanged"), "{again}");
+    assert!(again.contains("1 note added, 1 updated, 1 unchanged"), "{again}");
     assert_eq!(place.run("d", &["list"]).lines().count(), 3);
     assert!(place.run("d", &["show", id]).ends_with("\nedited here\n"));
     assert_eq!(place.run("d", &["search", "new"]).lines().count(), 1);

@@ -1,7 +1,7 @@
 //! A device that is one change behind in a log of a million.
 
 use crate::Map;
-use crate::counting::Counting;
+use crate::counting::backend::Counting;
 use repliq::prelude::*;
 use repliq_benches::{Table, millis, per_second};
 use std::time::Instant;

@@ -9,11 +9,12 @@
 )]
 
 mod behind;
-#[path = "../../../tests/counting/backend.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs)]
+#[path = "../../../tests/counting/mod.rs"]
+#[allow(missing_docs)]
 mod counting;
 mod group_commit;
 mod in_flight;
+mod keystroke;
 mod opening;
 mod over_backend;
 mod relay;
@@ -31,6 +32,7 @@ fn main() {
         .expect("a runtime");
     runtime.block_on(async {
         in_flight::run(&mut table).await;
+        keystroke::run(&mut table).await;
         relay::run(&mut table).await;
         group_commit::run(&mut table).await;
         over_backend::run(&mut table).await;

@@ -113,12 +113,12 @@ async fn write(map: &Document<Map>, shape: &Shape) {
     running.join_all().await;
 }
 
-type Batches = Arc<Mutex<Vec<Batch>>>;
+pub(crate) type Batches = Arc<Mutex<Vec<Batch>>>;
 
 /// A backend that notes what is committed to it.
-struct Noting<B> {
-    backend: B,
-    batches: Batches,
+pub(crate) struct Noting<B> {
+    pub(crate) backend: B,
+    pub(crate) batches: Batches,
 }
 
 impl<B: StorageBackend> StorageBackend for Noting<B> {

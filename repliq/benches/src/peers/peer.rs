@@ -71,6 +71,19 @@ pub(crate) trait Text {
     /// Decodes an update and takes it in: what it says is readable at once.
     fn apply(&mut self, update: &[u8]);
 
+    /// All that a new replica needs to hold the same, with every letter that others may
+    /// still refer to, in the form that it takes in fastest. `parts` as for
+    /// [`Text::since`].
+    fn whole(&mut self, parts: &[Vec<u8>]) -> Vec<u8> {
+        self.since(parts)
+    }
+
+    /// Decodes what [`Text::whole`] gave, and merges it: what it says is readable at
+    /// once, and what comes after it can be applied.
+    fn merge(&mut self, whole: &[u8]) {
+        self.apply(whole);
+    }
+
     /// The whole text.
     fn text(&self) -> String;
 

@@ -132,10 +132,10 @@ fn a_keystroke_costs_under_40_bytes() {
     }
     let side = world.side(0, 0);
     assert_eq!(side.tap.change_frames.len(), 200);
-    assert_eq!(side.tap.change_frames[1], 35);
-    assert_eq!(side.tap.change_frames[199], 36);
+    assert_eq!(side.tap.change_frames[1], 31);
+    assert_eq!(side.tap.change_frames[199], 32);
     let acks = world.side(0, 1).tap.bytes;
-    println!("keystrokes: 35 and 36 bytes; the peer sent {acks} bytes for all of 200");
+    println!("keystrokes: 31 and 32 bytes; the peer sent {acks} bytes for all of 200");
 }
 
 #[test]

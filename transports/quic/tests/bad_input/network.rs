@@ -47,13 +47,13 @@ async fn packets_lost_and_out_of_order_change_no_frame() {
     let (mut connected, mut accepted, weather, _listener) = ends(&quic()).await;
     weather.spoils.store(9, Ordering::SeqCst);
     let sending = async {
-        for number in 0..20_u8 {
+        for number in 0..60_u8 {
             connected.sender.send(vec![number; 10_000].into()).await.unwrap();
         }
         connected.sender.close().await.unwrap();
     };
     let receiving = async {
-        for number in 0..20_u8 {
+        for number in 0..60_u8 {
             assert_eq!(accepted.receiver.recv().await.unwrap(), Some(vec![number; 10_000].into()));
         }
         assert_eq!(accepted.receiver.recv().await.unwrap(), None);

@@ -3,8 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
+use tokio::time::sleep;
+
+/// When a late packet comes if nothing overtakes it. Without this a packet at the end
+/// of a flight is late by as much as its sender waits before it says something else,
+/// which then waits longer each time.
+const LATE: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
 pub(crate) struct Weather {
@@ -36,13 +43,17 @@ pub(crate) async fn proxy(server: SocketAddr, weather: Arc<Weather>) -> SocketAd
                     (up[..length].to_vec(), None)
                 }
                 Ok((length, _)) = outside.recv_from(&mut down) => (down[..length].to_vec(), client),
+                () = sleep(LATE), if late.is_some() => {
+                    pass(&inside, &outside, server, late.take()).await;
+                    continue;
+                }
             };
             if weather.cut.load(Ordering::SeqCst) {
                 continue;
             }
             count += 1;
             let spoils = weather.spoils.load(Ordering::SeqCst);
-            let mut passing = vec![(packet, to)];
+            let mut passing: Vec<Packet> = vec![(packet, to)];
             if spoils > 0 && count % spoils == 0 {
                 passing.clear();
             } else if spoils > 0 && count % spoils == 3 {
@@ -50,13 +61,25 @@ pub(crate) async fn proxy(server: SocketAddr, weather: Arc<Weather>) -> SocketAd
             } else {
                 passing.extend(late.take());
             }
-            for (packet, to) in passing {
-                let _ = match to {
-                    Some(client) => inside.send_to(&packet, client).await,
-                    None => outside.send_to(&packet, server).await,
-                };
-            }
+            pass(&inside, &outside, server, passing).await;
         }
     });
     at
+}
+
+type Packet = (Vec<u8>, Option<SocketAddr>);
+
+/// Passes packets on: to the client, where one is named, or to the server.
+async fn pass(
+    inside: &UdpSocket,
+    outside: &UdpSocket,
+    server: SocketAddr,
+    packets: impl IntoIterator<Item = Packet>,
+) {
+    for (packet, to) in packets {
+        let _ = match to {
+            Some(client) => inside.send_to(&packet, client).await,
+            None => outside.send_to(&packet, server).await,
+        };
+    }
 }

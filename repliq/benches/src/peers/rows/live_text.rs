@@ -50,7 +50,8 @@ pub(crate) fn rows() -> Vec<Row> {
             "live-one",
             "text concurrent, one update",
             "a third replica decodes all that two writers did as one update, and reads the text; \
-             for each of their transactions.",
+             for each of their transactions. Repliq's update is its state, as yrs's is: with every \
+             letter, without who deleted it.",
             0.8,
             contestants(false, Session::one_update),
         ),
@@ -103,7 +104,7 @@ impl Session {
     fn one_update(&self) -> Sample {
         let sent = self.sent();
         self.nanos(|text| {
-            text.apply(&sent.whole);
+            text.merge(&sent.whole);
             sent.updates.len()
         })
     }
@@ -136,6 +137,6 @@ fn play(texts: &dyn Texts, edits: &[LiveEdit]) -> Sent {
     }
     let end = writers[0].text();
     assert!(end == writers[1].text(), "the writers do not agree");
-    let whole = writers[0].since(&updates);
+    let whole = writers[0].whole(&updates);
     Sent { updates, whole, end }
 }

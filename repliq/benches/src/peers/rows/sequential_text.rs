@@ -63,7 +63,7 @@ const KINDS: &[Kind] = &[
         measure: Millis,
         target: None,
         single_edits: false,
-        everywhere: false,
+        everywhere: true,
         round: Session::save,
     },
     Kind {

@@ -1,20 +1,20 @@
-//! Repliq, through its public API.
+//! Repliq, through its public API: `Standalone`, alone, with changes out of it and
+//! into it, and merged.
 //!
-//! What an app does alone in memory goes through `Standalone`; what needs an
-//! encoded change, made or taken, through [`held`]. Saved is what `Storage::put`
-//! writes, with every letter that was deleted. Full history is the log of changes as
-//! they travel: it also has who deleted what, and when.
-
-mod held;
+//! A change travels by itself, with its author's replica id and its place among that
+//! author's changes, so a receiver needs nothing else to place it. All that a replica
+//! holds goes to another one as its state, which is merged: that is what Repliq has for
+//! a history of many changes, and it has every letter that was deleted, but not who
+//! deleted it and when. Saved is the same state, as `Storage::put` writes it. Full history
+//! is the log of changes as they travel: it also has who deleted what, and when.
 
 use crate::peers::peer::{Counter, Counters, List, Lists, Map, Maps, Peer, Set, Sets, Text, Texts};
 use crate::peers::trace::Edit;
-use held::Held;
 use repliq::crdts::{
     List as RepliqList, ListMut, LwwMap, LwwMapMut, OrSet, OrSetMut, PnCounter, PnCounterMut,
     Text as RepliqText, TextMut,
 };
-use repliq::{Crdt, Loaded, ReplicaId, Saved, Standalone, Stored, Tx};
+use repliq::{Change, Crdt, Loaded, ReplicaId, Saved, Standalone, Stored, Tx};
 
 pub(crate) struct Repliq;
 
@@ -44,56 +44,40 @@ impl Peer for Repliq {
     }
 }
 
-/// A value on its own, until changes are to come out of it or go into it.
-enum Replica<C: Crdt> {
-    Alone(Standalone<C>),
-    Held(Held<C>),
-}
+/// A value on its own, and what travels of it.
+struct Replica<C: Crdt>(Standalone<C>);
 
 impl<C: Crdt> Replica<C> {
     fn new(author: u8) -> Self {
-        Self::Alone(Standalone::new(id(author)))
+        Self(Standalone::new(id(author)))
     }
 
     fn load(saved: &[u8], author: u8) -> Self {
         let saved = Saved::from_bytes(saved).expect("it was saved");
-        Self::Alone(Standalone::resume(saved, id(author)))
-    }
-
-    fn state(&self) -> &C {
-        match self {
-            Self::Alone(alone) => alone,
-            Self::Held(held) => &held.state,
-        }
+        Self(Standalone::resume(saved, id(author)))
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut Tx<'_, C>)) {
-        match self {
-            Self::Alone(alone) => alone.edit(edit).expect("no op is refused"),
-            Self::Held(held) => drop(held.commit(edit)),
+        self.0.edit(edit).expect("no op is refused");
+    }
+
+    fn edit_encoded(&mut self, edit: impl FnOnce(&mut Tx<'_, C>)) -> Vec<u8> {
+        let ((), change) = self.0.commit(edit).expect("no op is refused");
+        change.map(|change| change.to_bytes()).unwrap_or_default()
+    }
+
+    /// Decodes changes, one after the other, and applies them.
+    fn apply(&mut self, update: &[u8]) {
+        let mut rest = update;
+        while !rest.is_empty() {
+            let (change, behind) = Change::read(rest).expect("a change");
+            self.0.apply(&change).expect("it fits");
+            rest = behind;
         }
     }
 
-    fn held(&mut self) -> &mut Held<C> {
-        if let Self::Alone(alone) = self {
-            assert!(alone.version().is_empty(), "a standalone does not give its value back");
-            *self = Self::Held(Held::new(alone.replica()));
-        }
-        match self {
-            Self::Held(held) => held,
-            Self::Alone(_) => unreachable!("it was replaced"),
-        }
-    }
-
-    fn save(&mut self) -> Vec<u8> {
-        if let Self::Held(held) = self {
-            let held = std::mem::replace(held, Held::new(id(0)));
-            *self = Self::Alone(held.into_standalone());
-        }
-        match self {
-            Self::Alone(alone) => alone.to_bytes().expect("it is not nested"),
-            Self::Held(_) => unreachable!("it was replaced"),
-        }
+    fn save(&self) -> Vec<u8> {
+        self.0.to_bytes().expect("it is not nested")
     }
 }
 
@@ -130,7 +114,7 @@ impl Text for Replica<RepliqText> {
     }
 
     fn edit_encoded(&mut self, edits: &[Edit]) -> Vec<u8> {
-        self.held().commit(|text| make(text, edits))
+        Self::edit_encoded(self, |text| make(text, edits))
     }
 
     fn mark(&mut self) {}
@@ -140,11 +124,20 @@ impl Text for Replica<RepliqText> {
     }
 
     fn apply(&mut self, update: &[u8]) {
-        self.held().apply(update);
+        Self::apply(self, update);
+    }
+
+    fn whole(&mut self, _parts: &[Vec<u8>]) -> Vec<u8> {
+        Self::save(self)
+    }
+
+    fn merge(&mut self, whole: &[u8]) {
+        let saved = Saved::from_bytes(whole).expect("a state");
+        self.0.merge(Standalone::resume(saved, id(0))).expect("it is not damaged");
     }
 
     fn text(&self) -> String {
-        self.state().to_string()
+        self.0.to_string()
     }
 
     fn save(&mut self) -> Vec<u8> {
@@ -176,19 +169,19 @@ impl Map for Replica<Entries> {
     }
 
     fn set_encoded(&mut self, entries: &[(String, i64)]) -> Vec<u8> {
-        self.held().commit(|map| set(map, entries))
+        Self::edit_encoded(self, |map| set(map, entries))
     }
 
     fn apply(&mut self, update: &[u8]) {
-        self.held().apply(update);
+        Self::apply(self, update);
     }
 
     fn sum(&self, keys: &[String]) -> i64 {
-        keys.iter().map(|key| self.state().get(key.as_str()).expect("it is there")).sum()
+        keys.iter().map(|key| self.0.get(key.as_str()).expect("it is there")).sum()
     }
 
     fn len(&self) -> usize {
-        self.state().len()
+        self.0.len()
     }
 
     fn save(&mut self) -> Vec<u8> {
@@ -208,7 +201,7 @@ impl Set for Replica<OrSet<String>> {
     }
 
     fn len(&self) -> usize {
-        self.state().len()
+        self.0.len()
     }
 }
 
@@ -224,7 +217,7 @@ impl Counter for Replica<PnCounter> {
     }
 
     fn value(&self) -> i64 {
-        i64::try_from(self.state().value()).expect("it counts ones")
+        i64::try_from(self.0.value()).expect("it counts ones")
     }
 }
 
@@ -244,6 +237,6 @@ impl List for Replica<RepliqList<i64>> {
     }
 
     fn elements(&self) -> Vec<i64> {
-        self.state().iter().copied().collect()
+        self.0.iter().copied().collect()
     }
 }
