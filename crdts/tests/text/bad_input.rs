@@ -62,12 +62,12 @@ fn origins_that_were_never_neighbours_are_refused_by_all() {
     let mut alone = text_of(1);
     alone.insert(0, "abcdef").unwrap();
     let mut crowded = text_of(2);
-    crowded.merge(alone.clone());
+    crowded.merge(alone.clone()).unwrap();
     for index in (0..=6).rev() {
         crowded.insert(index, "xy").unwrap();
     }
     let mut emptied = text_of(3);
-    emptied.merge(crowded.clone());
+    emptied.merge(crowded.clone()).unwrap();
     emptied.delete(..).unwrap();
     for left in 0..=6 {
         for right in left + 1..=7 {
@@ -253,7 +253,7 @@ fn damaged_deleted_letters_are_refused_from_a_peer_and_replaced_in_what_was_save
         let mut saved = repliq_core::Standalone::resume(state, ReplicaId::from_bytes([9; 16]));
         saved.insert(1, "!").unwrap();
         assert_eq!(saved.to_string(), "a!x");
-        other.merge(saved);
+        other.merge(saved).unwrap();
         assert_eq!(other.to_string(), "a!xo");
         assert_eq!(decode::<Text>(&encode(&*other)).unwrap().to_string(), "a!xo");
     }

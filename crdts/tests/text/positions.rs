@@ -85,7 +85,7 @@ fn edit(text: &mut Standalone<Text>, model: &mut Vec<char>, step: &Step) {
             let mut other = Standalone::resume(saved, ReplicaId::from_bytes([2; 16]));
             other.delete(at..end).unwrap();
             other.insert(at, inserted).unwrap();
-            text.merge(other);
+            text.merge(other).unwrap();
             model.splice(at..end, inserted.chars());
         }
         Step::Reopen => {

@@ -14,11 +14,11 @@ fn hex(bytes: &[u8]) -> String {
 fn a_text_is_saved_as_the_document_shows() {
     let (mut one, mut two) = (text_of(1), text_of(2));
     one.insert(0, "hallo").unwrap();
-    two.merge(one.clone());
+    two.merge(one.clone()).unwrap();
     two.delete(1..2).unwrap();
     two.insert(1, "e").unwrap();
     one.insert(5, "!").unwrap();
-    one.merge(two);
+    one.merge(two).unwrap();
     let state = encode(&*one);
     let parts = [
         ("what is seen: 7 bytes, not packed, \"hello!\"", 8),
