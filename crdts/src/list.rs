@@ -127,6 +127,13 @@ struct Deleted<T> {
     home: Option<Home>,
 }
 
+impl<T> ListUndo<T> {
+    /// Whether this takes out these later places as well.
+    const fn covers(&self, later: Elements) -> bool {
+        matches!(self.0, Step::Added(first) if first <= later.first)
+    }
+}
+
 impl<T: Value> Crdt for List<T> {
     const KIND: &'static str = "list/1";
     type Op = ListOp<T>;
@@ -214,15 +221,15 @@ impl<T: Value> List<T> {
         at: Stamp,
         fx: &mut Effects<Self>,
     ) -> Result<(), CrdtError> {
-        let (left, right) = self.seq.find_origins(left, right, at)?;
+        let place = self.seq.find_place(left, right, at)?;
         let count = match u32::try_from(values.len()) {
             Ok(0) => return Err(CrdtError::Invalid("an insertion of nothing")),
             Ok(count) => count,
             Err(_) => return Err(refused(Refusal::Full)),
         };
-        let added = self.seq.insert(at.dot, count, left, right).map_err(refused)?;
+        let added = self.seq.insert(at.dot, count, place).map_err(refused)?;
         self.values.extend(values);
-        fx.undo(|| ListUndo(Step::Added(added.first)));
+        fx.undo_onto(|last| last.covers(added), || ListUndo(Step::Added(added.first)));
         fx.event(|| ListEvent::Inserted {
             index: self.seq.index(added.first) as usize,
             values: self.values.of(added).cloned().collect(),
@@ -239,8 +246,8 @@ impl<T: Value> List<T> {
         fx: &mut Effects<Self>,
     ) -> Result<(), CrdtError> {
         let element = self.named(element, at)?;
-        let (left, right) = self.seq.find_origins(left, right, at)?;
-        let place = self.seq.insert(at.dot, 1, left, right).map_err(refused)?;
+        let place = self.seq.find_place(left, right, at)?;
+        let place = self.seq.insert(at.dot, 1, place).map_err(refused)?;
         self.values.push(None);
         self.homes.add_guest(place.first, element);
         self.seq.mark(place, true, |_, _| {});

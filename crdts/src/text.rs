@@ -333,8 +333,8 @@ impl History {
         at: Stamp,
         count: u32,
     ) -> Result<Elements, CrdtError> {
-        let (left, right) = self.seq.find_origins(left, right, at)?;
-        self.seq.insert(at.dot, count, left, right).map_err(refused)
+        let place = self.seq.find_place(left, right, at)?;
+        self.seq.insert(at.dot, count, place).map_err(refused)
     }
 
     fn apply_delete(

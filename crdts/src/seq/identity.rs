@@ -21,8 +21,9 @@ pub(crate) struct Identity {
     recent: u32,
     spans: Vec<Span>,
     len: u32,
-    /// The span that was looked up last.
-    guess: Guess,
+    /// The spans that were looked up last: mostly those of two origins, which are
+    /// first named and then found.
+    guesses: [Guess; 2],
 }
 
 #[derive(Clone)]
@@ -52,6 +53,13 @@ struct Stretch {
 impl Stretch {
     fn end(self) -> u64 {
         self.seq.saturating_add(u64::from(self.len))
+    }
+
+    /// The element with this sequence number, and how many there are from it on.
+    fn from(self, seq: u64) -> Option<(u32, u32)> {
+        let offset = u32::try_from(seq.checked_sub(self.seq)?).ok()?;
+        let left = self.len.checked_sub(offset).filter(|left| *left > 0)?;
+        Some((self.first + offset, left))
     }
 }
 
@@ -236,19 +244,30 @@ impl Identity {
     }
 
     fn earlier_stretch_at(&self, element: u32) -> (Dot, u32) {
-        let end_of = |place: usize| self.spans.get(place + 1).map_or(self.len, |next| next.first);
-        let guess = self.guess.get();
-        let mut place = guess;
-        let mut end = end_of(guess);
-        if element >= end || self.spans.get(guess).is_none_or(|span| element < span.first) {
-            place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
-            end = end_of(place);
-            self.guess.set(place);
-        }
-        let Some(span) = self.spans.get(place) else { return (Dot::default(), 1) };
+        let guessed = self.guessed().find(|(span, end)| span.first <= element && element < *end);
+        let found = guessed.or_else(|| {
+            let place = last_with(&self.spans, |span| span.first <= element).unwrap_or(0);
+            let [latest, earlier] = &self.guesses;
+            earlier.set(latest.get());
+            latest.set(place);
+            self.span(place)
+        });
+        let Some((span, end)) = found else { return (Dot::default(), 1) };
         let replica = self.replica(span.author);
         let seq = span.seq + u64::from(element - span.first);
         (Dot { replica, seq }, end.saturating_sub(element))
+    }
+
+    /// A span, and the handle after its last.
+    #[inline]
+    fn span(&self, place: usize) -> Option<(Span, u32)> {
+        let span = self.spans.get(place)?;
+        Some((*span, self.spans.get(place + 1).map_or(self.len, |next| next.first)))
+    }
+
+    #[inline]
+    fn guessed(&self) -> impl Iterator<Item = (Span, u32)> {
+        self.guesses.iter().filter_map(|guess| self.span(guess.get()))
     }
 
     /// The element with this dot. O(log stretches of the replica).
@@ -259,19 +278,26 @@ impl Identity {
     /// The element with this dot, and how many from it on have consecutive
     /// handles and dots.
     pub(crate) fn find_run(&self, dot: Dot) -> Option<(u32, u32)> {
-        let author = self.authors.get(self.number(dot.replica)? as usize)?;
-        let stretch = match (author.stretches.last(), author.stretches.get(author.guess.get())) {
-            (Some(last), _) if last.seq <= dot.seq => last,
-            (_, Some(guess)) if guess.seq <= dot.seq && dot.seq < guess.end() => guess,
-            _ => {
-                let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
-                author.guess.set(place);
-                author.stretches.get(place)?
+        let number = self.number(dot.replica)?;
+        let author = self.authors.get(number as usize)?;
+        if let Some(last) = author.stretches.last().filter(|last| last.seq <= dot.seq) {
+            return last.from(dot.seq);
+        }
+        for (span, end) in self.guessed() {
+            // What is before a span gives an offset that is far too large.
+            let offset = dot.seq.wrapping_sub(span.seq);
+            if span.author == number && offset < u64::from(end - span.first) {
+                let element = span.first + u32::try_from(offset).ok()?;
+                return Some((element, end - element));
             }
-        };
-        let offset = u32::try_from(dot.seq - stretch.seq).ok()?;
-        let left = stretch.len.checked_sub(offset).filter(|left| *left > 0)?;
-        Some((stretch.first + offset, left))
+        }
+        let guess = author.stretches.get(author.guess.get());
+        if let Some(found) = guess.and_then(|guess| guess.from(dot.seq)) {
+            return Some(found);
+        }
+        let place = last_with(&author.stretches, |held| held.seq <= dot.seq)?;
+        author.guess.set(place);
+        author.stretches.get(place)?.from(dot.seq)
     }
 
     /// How many of `len` dots from `dot` on are no elements, up to the first that is.
@@ -291,6 +317,10 @@ impl Identity {
         if self.authors.get(self.recent as usize).is_some_and(|author| author.replica == replica) {
             return Some(self.recent);
         }
+        if self.authors.len() <= FEW {
+            let held = self.authors.iter().zip(0..).find(|(author, _)| author.replica == replica);
+            return held.map(|(_, number)| number);
+        }
         self.numbers.get(&replica).copied()
     }
 
@@ -308,17 +338,18 @@ impl Identity {
 }
 
 /// The last item that passes a test which no item passes after one that does
-/// not. O(log distance) from the end, because edits mostly concern late elements.
+/// not. O(1) for the latest few, because edits mostly concern late elements.
 fn last_with<T>(items: &[T], test: impl Fn(&T) -> bool) -> Option<usize> {
-    let mut end = items.len();
-    let mut step = 1;
-    while let Some(start) = end.checked_sub(step) {
-        let part = items.get(start..end)?;
-        if part.first().is_some_and(&test) {
-            return Some(start + part.partition_point(&test) - 1);
-        }
-        end = start;
-        step *= 2;
-    }
-    items.get(..end)?.partition_point(&test).checked_sub(1)
+    let (early, late) = items.split_at(items.len().saturating_sub(LATE));
+    let passing = match late.first() {
+        Some(first) if test(first) => early.len() + late.partition_point(test),
+        _ => early.partition_point(test),
+    };
+    passing.checked_sub(1)
 }
+
+/// How many items are late.
+const LATE: usize = 8;
+
+/// Up to how many authors are tried one by one.
+const FEW: usize = 4;

@@ -24,7 +24,8 @@ pub(crate) use saved::{Columns, Damage, Handles, Packing, pack, unpack, unpacked
 use identity::Identity;
 use order::Newcomer;
 use repliq_core::Dot;
-use tree::Tree;
+use std::cmp::Ordering;
+use tree::{Spot, Tree};
 
 /// The order of a sequence and who made each of its elements.
 #[derive(Clone, Default)]
@@ -41,7 +42,8 @@ pub(crate) struct Seq {
 struct Open {
     /// The dot after that of its last element.
     dot: Dot,
-    /// How many visible elements stand before its end.
+    /// How many visible elements stand before its end, or [`NONE`] if that was not
+    /// known when it was made.
     index: u32,
 }
 
@@ -59,6 +61,15 @@ pub(crate) struct Origins {
     pub(crate) right: u32,
     /// Whether the left origin has the same right origin.
     pub(crate) inherited: bool,
+}
+
+/// Where an op says that something is inserted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    left: u32,
+    right: u32,
+    /// Right after the left origin.
+    after: Spot,
 }
 
 impl Seq {
@@ -79,7 +90,10 @@ impl Seq {
 
     /// The living runs from the `index`-th visible element on.
     pub(crate) fn living_from(&self, index: u32) -> impl Iterator<Item = Run> + '_ {
-        let spot = self.tree.after_visible(index);
+        let spot = match self.visible().cmp(&index) {
+            Ordering::Greater => self.tree.at_visible(index),
+            _ => self.tree.after_visible(index),
+        };
         self.tree.runs_from(spot).filter(|run| !run.is_dead())
     }
 
@@ -114,11 +128,6 @@ impl Seq {
             }
             None => Origins { left: NONE, right, inherited: false },
         }
-    }
-
-    /// The right origin of an element.
-    pub(crate) fn right_of(&self, element: u32) -> u32 {
-        self.tree.run_of(element).0.right()
     }
 
     /// Whether the element can be seen.
@@ -178,20 +187,16 @@ impl Seq {
         run.left_at(offset)
     }
 
-    /// Inserts `len` new elements, typed in one go between two origins. Both are
-    /// elements or edges.
-    pub(crate) fn insert(
-        &mut self,
-        dot: Dot,
-        len: u32,
-        left: u32,
-        right: u32,
-    ) -> Result<Elements, Refusal> {
-        let new = Newcomer { dot, left, right };
-        let spot = match self.place_between(new) {
-            Some(spot) => spot,
-            None if self.may_have_met(left, right) => self.place_among(new),
-            None => return Err(Refusal::Unordered),
+    /// Inserts `len` new elements, typed in one go, at a place that was found since
+    /// the latest change.
+    pub(crate) fn insert(&mut self, dot: Dot, len: u32, place: Place) -> Result<Elements, Refusal> {
+        let Place { left, right, after } = place;
+        let spot = if self.tree.next(after) == right {
+            after
+        } else if self.may_have_met(left, right) {
+            self.place_among(Newcomer { dot, left, right })
+        } else {
+            return Err(Refusal::Unordered);
         };
         let elements = self.add(dot, len)?;
         self.tree.insert(spot, Run::new(elements.first, len, left, right));
@@ -208,7 +213,7 @@ impl Seq {
     /// as its origins. O(1).
     #[inline]
     pub(crate) fn goes_on(&self, index: u32, dot: Dot) -> bool {
-        self.open.is_some_and(|open| open.index == index && open.dot == dot)
+        index != NONE && self.open.is_some_and(|open| open.index == index && open.dot == dot)
     }
 
     /// [`Seq::insert`] of elements that go on where the latest insertion ended,
@@ -220,7 +225,7 @@ impl Seq {
         let first = self.identity.extend(dot, len)?;
         self.tree.extend(len);
         open.dot.seq += u64::from(len);
-        open.index += len;
+        open.index = open.index.saturating_add(len);
         Some(Elements { first, len })
     }
 

@@ -27,6 +27,16 @@ impl Run {
         Self { first, extent: len << 1, left, right }
     }
 
+    /// What [`Run::extent`] and the others said of it.
+    pub(super) const fn from_parts(first: u32, extent: u32, left: u32, right: u32) -> Self {
+        Self { first, extent, left, right }
+    }
+
+    /// Its length and whether it is dead, in one.
+    pub(super) const fn extent(self) -> u32 {
+        self.extent
+    }
+
     pub(crate) const fn first(self) -> u32 {
         self.first
     }

@@ -4,7 +4,7 @@
 //! finds what somebody else has named. What is named and not there is refused;
 //! nothing here changes the sequence.
 
-use super::{Elements, MAX_ELEMENTS, NONE, Origins, Seq};
+use super::{Elements, MAX_ELEMENTS, NONE, Origins, Place, Seq};
 use crate::text::op::own;
 use crate::text::{LeftOrigin, RightOrigin, Stretch, Target};
 use repliq_core::{CrdtError, Dot, Stamp};
@@ -35,15 +35,46 @@ impl Seq {
         (before.map_or(LeftOrigin::Start, |dot| LeftOrigin::of(dot, next)), right)
     }
 
-    /// The origins that an op names.
-    pub(crate) fn find_origins(
+    /// The place between the origins that an op names.
+    pub(crate) fn find_place(
         &self,
         left: LeftOrigin,
         right: RightOrigin,
         at: Stamp,
-    ) -> Result<(u32, u32), CrdtError> {
-        let left = self.find_left(left, at)?;
-        Ok((left, self.find_right(right, left, at)?))
+    ) -> Result<Place, CrdtError> {
+        let before = match left {
+            LeftOrigin::Start => None,
+            LeftOrigin::Back(slots) => Some(own(at, slots).ok_or(MISSING_ORIGIN)?),
+            LeftOrigin::At(dot) => Some(dot),
+        };
+        let (left, follow) = match before {
+            Some(before) => self.identity.find_run(before).ok_or(MISSING_ORIGIN)?,
+            None => (NONE, 0),
+        };
+        let after = self.tree.after(left);
+        let dot = match right {
+            RightOrigin::End => return Ok(Place { left, right: NONE, after }),
+            RightOrigin::Inherited if left != NONE => {
+                return Ok(Place { left, right: self.tree.right_before(after), after });
+            }
+            RightOrigin::Inherited => None,
+            RightOrigin::Following => before.and_then(|dot| {
+                let seq = dot.seq.checked_add(1)?;
+                Some(Dot { seq, ..dot })
+            }),
+            RightOrigin::Back(slots) => own(at, slots),
+            RightOrigin::At(dot) => Some(dot),
+        };
+        let dot = dot.ok_or(MISSING_ORIGIN)?;
+        // Mostly the two were typed in one go.
+        let beside = before.filter(|before| before.replica == dot.replica);
+        let distance = beside.and_then(|before| dot.seq.checked_sub(before.seq));
+        let distance = distance.and_then(|distance| u32::try_from(distance).ok());
+        let right = match distance.filter(|distance| *distance < follow) {
+            Some(distance) => left + distance,
+            None => self.find(dot).ok_or(MISSING_ORIGIN)?,
+        };
+        Ok(Place { left, right, after })
     }
 
     /// The left origin that an op names.
@@ -53,25 +84,6 @@ impl Seq {
             LeftOrigin::Back(slots) => own(at, slots),
             LeftOrigin::At(dot) => Some(dot),
         };
-        self.find_origin(dot)
-    }
-
-    fn find_right(&self, right: RightOrigin, left: u32, at: Stamp) -> Result<u32, CrdtError> {
-        let dot = match right {
-            RightOrigin::End => return Ok(NONE),
-            RightOrigin::Inherited | RightOrigin::Following if left == NONE => None,
-            RightOrigin::Inherited => return Ok(self.right_of(left)),
-            RightOrigin::Following => {
-                let dot = self.dot(left);
-                dot.seq.checked_add(1).map(|seq| Dot { seq, ..dot })
-            }
-            RightOrigin::Back(slots) => own(at, slots),
-            RightOrigin::At(dot) => Some(dot),
-        };
-        self.find_origin(dot)
-    }
-
-    fn find_origin(&self, dot: Option<Dot>) -> Result<u32, CrdtError> {
         dot.and_then(|dot| self.find(dot)).ok_or(MISSING_ORIGIN)
     }
 

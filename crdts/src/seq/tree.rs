@@ -8,13 +8,16 @@
 mod bulk;
 mod edit;
 mod growth;
+mod leaf;
 
 pub(crate) use bulk::Bulk;
 
+use crate::seq::guess::Start;
 use crate::seq::places::Places;
 use crate::seq::run::{NONE, Run};
+use leaf::Leaf;
 
-/// How many runs a leaf holds, and how many children a node.
+/// How many children a node has.
 const FANOUT: usize = 16;
 
 /// A place in a leaf: before the element at `offset` of a run, or after its last.
@@ -37,15 +40,9 @@ pub(crate) struct Tree {
     places: Places,
     hot: Hot,
     tip: Tip,
-}
-
-#[derive(Clone)]
-struct Leaf {
-    runs: [Run; FANOUT],
-    len: usize,
-    parent: u32,
-    previous: u32,
-    next: u32,
+    /// Where the leaf starts in which the latest search by position ended: the next
+    /// edit is mostly made there.
+    start: Start,
 }
 
 /// Children are leaves in the lowest nodes, and nodes in the others.
@@ -57,49 +54,29 @@ struct Node {
     parent: u32,
 }
 
-/// The leaf of the latest edit: where it starts, and by how much more it shows
-/// than the nodes above it say.
+/// The leaf of the latest edit, and by how much more it shows than the nodes above
+/// it say.
 #[derive(Clone, Copy)]
 struct Hot {
     leaf: u32,
-    start: u32,
     delta: i32,
+    /// How many visible elements stand before it, or [`NONE`] if nobody asked.
+    start: u32,
+    /// How many it has.
+    visible: u32,
 }
 
 impl Hot {
-    const NOWHERE: Self = Self { leaf: NONE, start: 0, delta: 0 };
+    const NOWHERE: Self = Self { leaf: NONE, delta: 0, start: NONE, visible: 0 };
 }
 
-/// The run of the latest edit and how many visible elements stand before it: the
-/// next edit mostly concerns it too.
+/// The run of the latest edit and how many visible elements of its leaf stand
+/// before it: the next edit mostly concerns it too.
 #[derive(Clone, Copy)]
 struct Tip {
     leaf: u32,
     run: usize,
-    start: u32,
-}
-
-impl Leaf {
-    const fn new(parent: u32, previous: u32, next: u32) -> Self {
-        let nothing = Run::new(0, 0, NONE, NONE);
-        Self { runs: [nothing; FANOUT], len: 0, parent, previous, next }
-    }
-
-    fn runs(&self) -> &[Run] {
-        &self.runs[..self.len]
-    }
-
-    fn visible(&self) -> u32 {
-        self.runs().iter().map(|run| run.visible()).sum()
-    }
-
-    fn visible_before(&self, spot: Spot) -> u32 {
-        let before: u32 = self.runs()[..spot.run].iter().map(|run| run.visible()).sum();
-        match self.runs().get(spot.run) {
-            Some(run) if !run.is_dead() => before + spot.offset,
-            _ => before,
-        }
-    }
+    before: u32,
 }
 
 impl Node {
@@ -115,6 +92,20 @@ impl Node {
 
     fn visible_before(&self, slot: usize) -> u32 {
         self.visible[..slot].iter().sum()
+    }
+
+    /// The child that has the `left`-th visible element, of which there must be as
+    /// many, and which of its own that is.
+    #[inline]
+    fn slot_at(&self, mut left: u32) -> (usize, u32) {
+        let last = self.len.saturating_sub(1).min(FANOUT - 1);
+        for (slot, visible) in self.visible[..last].iter().enumerate() {
+            if left <= *visible {
+                return (slot, left);
+            }
+            left -= visible;
+        }
+        (last, left)
     }
 
     fn insert(&mut self, slot: usize, child: u32, visible: u32) {
@@ -136,7 +127,8 @@ impl Default for Tree {
             visible: 0,
             places: Places::default(),
             hot: Hot::NOWHERE,
-            tip: Tip { leaf: 0, run: 0, start: 0 },
+            tip: Tip { leaf: 0, run: 0, before: 0 },
+            start: Start::default(),
         }
     }
 }
@@ -149,7 +141,8 @@ impl Tree {
 
     /// Every run, in order.
     pub(crate) fn runs(&self) -> impl Iterator<Item = Run> + '_ {
-        self.runs_from(self.start())
+        let next = |leaf: &&'_ Leaf| self.leaves.get(leaf.next as usize);
+        std::iter::successors(self.leaves.first(), next).flat_map(Leaf::runs)
     }
 
     /// The runs from this place on, the first without what is before the place.
@@ -159,7 +152,7 @@ impl Tree {
         let mut offset = spot.offset;
         std::iter::from_fn(move || {
             loop {
-                if let Some(found) = leaf.runs().get(run) {
+                if let Some(found) = leaf.get(run) {
                     let from = std::mem::take(&mut offset);
                     run += 1;
                     if from < found.len() {
@@ -186,63 +179,92 @@ impl Tree {
             return spot;
         }
         if index == 0 {
+            self.start.set(0, 0);
             return self.start();
         }
-        let (mut leaf, mut left) = (self.root, index);
-        let hot = self.hot;
-        if hot.leaf != NONE && index > hot.start {
-            if let Some(spot) = self.within(hot.leaf, index - hot.start) {
-                return spot;
+        let (mut child, mut left) = (self.root, index);
+        let Hot { leaf: hot, start, delta, visible } = self.hot;
+        if start != NONE || delta != 0 {
+            let start = self.hot_start();
+            if index > start + visible {
+                left = left.wrapping_sub(delta.cast_unsigned());
+            } else if index > start {
+                return self.within(hot, start, index - start).unwrap_or_else(|| self.start());
             }
-            left = left.wrapping_sub(hot.delta.cast_unsigned());
         }
         for _ in 0..self.height {
-            let node = &self.nodes[leaf as usize];
-            let mut slot = 0;
-            while slot + 1 < node.len && left > node.visible[slot] {
-                left -= node.visible[slot];
-                slot += 1;
-            }
-            leaf = node.children[slot];
+            let node = &self.nodes[child as usize];
+            let (slot, within) = node.slot_at(left);
+            (child, left) = (node.children[slot], within);
         }
-        self.within(leaf, left).unwrap_or_else(|| self.start())
+        self.within(child, index - left, left).unwrap_or_else(|| self.start())
+    }
+
+    /// The place before the `index`-th visible element, which there must be.
+    pub(crate) fn at_visible(&self, index: u32) -> Spot {
+        let spot = self.after_visible(index + 1);
+        Spot { offset: spot.offset - 1, ..spot }
     }
 
     #[inline]
     fn within_tip(&self, index: u32) -> Option<Spot> {
-        let Tip { leaf, run, start } = self.tip;
+        let Tip { leaf, run, before } = self.tip;
+        let start = self.tip_start()? + before;
         let offset = index.checked_sub(start).filter(|offset| *offset > 0)?;
-        let visible = self.leaves.get(leaf as usize)?.runs().get(run)?.visible();
+        let visible = self.leaves.get(leaf as usize)?.get(run)?.visible();
         (offset <= visible).then_some(Spot { leaf, run, offset })
+    }
+
+    /// How many visible elements stand before the leaf of the tip, if that is known.
+    #[inline]
+    fn tip_start(&self) -> Option<u32> {
+        self.start_if_hot(self.tip.leaf)
+    }
+
+    /// How many visible elements stand before a leaf, if it is the hot one and that is
+    /// known.
+    #[inline]
+    fn start_if_hot(&self, leaf: u32) -> Option<u32> {
+        let Hot { leaf: hot, start, .. } = self.hot;
+        (hot == leaf && start != NONE).then_some(start)
+    }
+
+    /// How many visible elements stand before the hot leaf, which there must be.
+    #[inline]
+    fn hot_start(&self) -> u32 {
+        if self.hot.start == NONE { self.counted_before(self.hot.leaf) } else { self.hot.start }
     }
 
     /// The `index`-th visible element, if it and the `count - 1` after it are in
     /// the run of the latest edit.
     #[inline]
     pub(crate) fn living_in_tip(&self, index: u32, count: u32) -> Option<u32> {
-        let Tip { leaf, run, start } = self.tip;
-        let offset = index.checked_sub(start)?;
-        let run = self.leaves.get(leaf as usize)?.runs().get(run)?;
+        let Tip { leaf, run, before } = self.tip;
+        let offset = index.checked_sub(self.tip_start()? + before)?;
+        let run = self.leaves.get(leaf as usize)?.get(run)?;
         let left = run.visible().checked_sub(offset)?;
         (count <= left).then_some(run.first() + offset)
     }
 
-    /// The place right after the `left` first visible elements of a leaf, if it
-    /// has as many; `left` is at least 1.
-    fn within(&self, leaf: u32, mut left: u32) -> Option<Spot> {
-        for (number, run) in self.leaves[leaf as usize].runs().iter().enumerate() {
-            if left <= run.visible() {
-                return Some(Spot { leaf, run: number, offset: left });
-            }
-            left -= run.visible();
-        }
-        None
+    /// The place right after the `left` first visible elements of a leaf that starts
+    /// at `start`, if it has as many; `left` is at least 1.
+    #[inline]
+    fn within(&self, leaf: u32, start: u32, left: u32) -> Option<Spot> {
+        let (run, offset) = self.leaves[leaf as usize].after_visible(left)?;
+        self.start.set(leaf, start);
+        Some(Spot { leaf, run, offset })
+    }
+
+    /// The right origin of the element before a place that is not at the start of
+    /// its run.
+    pub(crate) fn right_before(&self, spot: Spot) -> u32 {
+        self.leaves[spot.leaf as usize].run(spot.run).right()
     }
 
     /// The run around a place that is not at its start.
     pub(crate) fn run_before(&self, spot: Spot) -> Option<(Run, u32)> {
-        let run = self.leaves[spot.leaf as usize].runs().get(spot.run);
-        run.filter(|_| spot.offset > 0).map(|run| (*run, spot.offset))
+        let run = self.leaves[spot.leaf as usize].get(spot.run);
+        run.filter(|_| spot.offset > 0).map(|run| (run, spot.offset))
     }
 
     /// Whether the element has a place.
@@ -253,20 +275,25 @@ impl Tree {
     /// The place before an element, which must have one. O(1).
     #[inline]
     pub(crate) fn before(&self, element: u32) -> Spot {
-        let Tip { leaf, run: number, .. } = self.tip;
-        if let Some(run) = self.leaves[leaf as usize].runs().get(number)
-            && run.contains(element)
-        {
-            return Spot { leaf, run: number, offset: element - run.first() };
+        let Tip { leaf, run, .. } = self.tip;
+        if let Some(offset) = self.leaves[leaf as usize].offset_in(run, element) {
+            return Spot { leaf, run, offset };
         }
-        self.search_before(element)
+        // An op mostly concerns the place that its author looked up just before.
+        self.before_in(self.start.leaf(), element).unwrap_or_else(|| self.search_before(element))
+    }
+
+    #[inline]
+    fn before_in(&self, leaf: u32, element: u32) -> Option<Spot> {
+        let held = self.leaves.get(leaf as usize)?;
+        let run = held.slot_of(element);
+        let offset = held.offset_in(run, element)?;
+        Some(Spot { leaf, run, offset })
     }
 
     fn search_before(&self, element: u32) -> Spot {
         let leaf = self.places.get(element);
-        let runs = self.leaves[leaf as usize].runs();
-        let run = runs.iter().position(|run| run.contains(element)).unwrap_or(0);
-        Spot { leaf, run, offset: element.wrapping_sub(runs[run].first()) }
+        self.before_in(leaf, element).unwrap_or(Spot { leaf, run: 0, offset: 0 })
     }
 
     /// The place after an element, or the start for [`NONE`]. O(1).
@@ -281,15 +308,15 @@ impl Tree {
     /// The run of an element, and its offset in there.
     pub(crate) fn run_of(&self, element: u32) -> (Run, u32) {
         let spot = self.before(element);
-        (self.leaves[spot.leaf as usize].runs[spot.run], spot.offset)
+        (self.leaves[spot.leaf as usize].run(spot.run), spot.offset)
     }
 
     /// The element after a place, or [`NONE`].
     pub(crate) fn next(&self, spot: Spot) -> u32 {
-        let runs = self.leaves[spot.leaf as usize].runs();
-        match (runs.get(spot.run), runs.get(spot.run + 1)) {
-            (Some(run), _) if spot.offset < run.len() => run.first() + spot.offset,
-            (_, Some(next)) => next.first(),
+        let leaf = &self.leaves[spot.leaf as usize];
+        match (leaf.ends(spot.run), leaf.ends(spot.run + 1)) {
+            (Some((first, last)), _) if spot.offset <= last - first => first + spot.offset,
+            (_, Some((next, _))) => next,
             _ => self.runs_from(spot).next().map_or(NONE, Run::first),
         }
     }
@@ -298,26 +325,28 @@ impl Tree {
     pub(crate) fn previous(&self, spot: Spot) -> u32 {
         let mut leaf = &self.leaves[spot.leaf as usize];
         if spot.offset > 0 {
-            return leaf.runs[spot.run].first() + spot.offset - 1;
+            return leaf.ends(spot.run).map_or(NONE, |(first, _)| first + spot.offset - 1);
         }
         let mut run = spot.run;
         loop {
-            if let Some(before) = run.checked_sub(1) {
-                return leaf.runs[before].end() - 1;
+            if let Some((_, last)) = run.checked_sub(1).and_then(|before| leaf.ends(before)) {
+                return last;
             }
             match self.leaves.get(leaf.previous as usize) {
                 Some(previous) => leaf = previous,
                 None => return NONE,
             }
-            run = leaf.len;
+            run = leaf.len();
         }
     }
 
     /// How many visible elements stand before a place. O(log n).
     pub(crate) fn index(&self, spot: Spot) -> u32 {
-        let before = self.leaves[spot.leaf as usize].visible_before(spot);
+        let leaf = &self.leaves[spot.leaf as usize];
+        let within = leaf.get(spot.run).filter(|run| !run.is_dead()).map_or(0, |_| spot.offset);
+        let before = leaf.visible_before(spot.run) + within;
         if spot.leaf == self.hot.leaf {
-            return self.hot.start + before;
+            return self.hot_start() + before;
         }
         let mut start = self.counted_before(spot.leaf);
         if self.hot.delta != 0 && self.leaf_is_before(self.hot.leaf, spot.leaf) {

@@ -34,8 +34,10 @@ impl Scalars {
 
     /// Adds `count` elements, which `text` are the scalars of.
     pub(super) fn push(&mut self, text: &str, count: u32) {
-        if !self.marks.is_empty() || count as usize != text.len() {
+        if count as usize != text.len() {
             self.mark(text);
+        } else if !self.marks.is_empty() {
+            self.mark_ascii(text.len());
         }
         self.text.push_str(text);
         self.scalars += count;
@@ -44,7 +46,10 @@ impl Scalars {
     /// Adds an element.
     #[inline]
     pub(super) fn push_scalar(&mut self, scalar: char) {
-        if self.marks.is_empty() && scalar.is_ascii() {
+        if scalar.is_ascii() {
+            if !self.marks.is_empty() {
+                self.mark_ascii(1);
+            }
             self.text.push(scalar);
             self.scalars += 1;
         } else {
@@ -129,18 +134,26 @@ impl Scalars {
             self.marks.extend((0..self.scalars).step_by(STRIDE as usize));
         }
         let end = self.text.len();
-        if added.is_ascii() {
-            let next = self.scalars.next_multiple_of(STRIDE) - self.scalars;
-            let marks = (next as usize..added.len()).step_by(STRIDE as usize);
-            self.marks.extend(marks.filter_map(|offset| u32::try_from(end + offset).ok()));
-            return;
-        }
         for (scalar, (offset, _)) in (self.scalars..).zip(added.char_indices()) {
             if scalar % STRIDE == 0 {
-                // 2^31 scalars of four bytes do not fit: see `Text::LIMIT`.
-                self.marks.push(u32::try_from(end + offset).unwrap_or(u32::MAX));
+                self.add_mark(end + offset);
             }
         }
+    }
+
+    #[inline]
+    fn mark_ascii(&mut self, added: usize) {
+        let end = self.text.len();
+        let mut next = (self.scalars.next_multiple_of(STRIDE) - self.scalars) as usize;
+        while next < added {
+            self.add_mark(end + next);
+            next += STRIDE as usize;
+        }
+    }
+
+    fn add_mark(&mut self, offset: usize) {
+        // 2^31 scalars of four bytes do not fit: see `Text::LIMIT`.
+        self.marks.push(u32::try_from(offset).unwrap_or(u32::MAX));
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "the texts are short, and a panic is a failed test"
 )]
 
+mod among_others;
 mod bad_input;
 mod conformance;
 mod editing;

@@ -2,12 +2,15 @@
 //! the nodes above them, level by level.
 
 use super::growth::number;
-use super::{FANOUT, Leaf, Node, Tree};
+use super::leaf::{Leaf, RUNS};
+use super::{FANOUT, Node, Tree};
 use crate::seq::places::Places;
 use crate::seq::run::{NONE, Run};
 
-/// How many runs or children are put together: what is inserted later finds room.
-const FILLED: usize = FANOUT - 2;
+/// How many runs and how many children are put together: what is inserted later
+/// finds room.
+const FILLED_LEAF: usize = RUNS - 2;
+const FILLED_NODE: usize = FANOUT - 2;
 
 /// A tree that is being made.
 pub(crate) struct Bulk {
@@ -19,7 +22,7 @@ pub(crate) struct Bulk {
 impl Bulk {
     /// Room for so many runs.
     pub(crate) fn with_capacity(runs: usize) -> Self {
-        let mut leaves = Vec::with_capacity(runs / FILLED + 1);
+        let mut leaves = Vec::with_capacity(runs / FILLED_LEAF + 1);
         leaves.push(Leaf::new(NONE, NONE, NONE));
         Self { leaves, places: Places::default(), elements: 0 }
     }
@@ -30,16 +33,14 @@ impl Bulk {
         let place = self.leaves.len() - 1;
         let leaf = &mut self.leaves[place];
         self.elements += run.len();
-        match leaf.runs[..leaf.len].last_mut() {
-            Some(last) if last.continues_with(run) => *last = last.joined(run),
-            _ if leaf.len < FILLED => {
-                leaf.runs[leaf.len] = run;
-                leaf.len += 1;
-            }
+        let len = leaf.len();
+        match len.checked_sub(1).map(|last| (last, leaf.run(last))) {
+            Some((slot, last)) if last.continues_with(run) => leaf.set(slot, last.joined(run)),
+            _ if len < FILLED_LEAF => leaf.push(run),
             _ => {
                 leaf.next = number(place + 1);
                 let mut next = Leaf::new(NONE, number(place), NONE);
-                (next.runs[0], next.len) = (run, 1);
+                next.push(run);
                 self.leaves.push(next);
                 return number(place + 1);
             }
@@ -71,7 +72,7 @@ impl Tree {
         while below.len() > 1 {
             let first = number(self.nodes.len());
             let mut child = first_below;
-            for visible in below.chunks(FILLED) {
+            for visible in below.chunks(FILLED_NODE) {
                 let parent = number(self.nodes.len());
                 let mut node = Node::EMPTY;
                 for visible in visible {
@@ -83,7 +84,7 @@ impl Tree {
                 }
                 self.nodes.push(node);
             }
-            below = below.chunks(FILLED).map(|visible| visible.iter().sum()).collect();
+            below = below.chunks(FILLED_NODE).map(|visible| visible.iter().sum()).collect();
             first_below = first;
             self.height += 1;
         }

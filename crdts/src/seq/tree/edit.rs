@@ -1,27 +1,29 @@
 //! How the order changes: runs come, go, and are marked. What is next to each
 //! other and fits together is joined; the latest run is kept at hand.
 
+use super::leaf::Leaf;
 use super::{Hot, Spot, Tip, Tree};
 use crate::seq::run::{NONE, Run};
 
 impl Tree {
     /// How many visible elements stand before the end of the run of the latest
-    /// edit, if elements that go on there can be joined to it: it is alive, ends
+    /// edit, or [`NONE`] if nobody asked for its place, if elements that go on there can be joined to it: it is alive, ends
     /// with the element before `first`, and nothing is between it and its right
     /// origin.
     pub(crate) fn open_end(&self, first: u32) -> Option<u32> {
-        let Tip { leaf: number, run: slot, start } = self.tip;
+        let Tip { leaf: number, run: slot, before } = self.tip;
         let leaf = self.leaves.get(number as usize)?;
-        let run = leaf.runs().get(slot)?;
+        let run = leaf.get(slot)?;
         if run.is_dead() || run.end() != first || self.hot.leaf != number {
             return None;
         }
-        let next = match leaf.runs().get(slot + 1) {
+        let next = match leaf.get(slot + 1) {
             Some(next) => next.first(),
-            None if leaf.next == NONE => NONE,
+            None if leaf.is_last() => NONE,
             None => self.next(Spot { leaf: number, run: slot, offset: run.len() }),
         };
-        (next == run.right()).then(|| start + run.len())
+        let end = self.tip_start().map_or(NONE, |start| start + before + run.len());
+        (next == run.right()).then_some(end)
     }
 
     /// Joins `len` more elements to the run of the latest edit. Nothing must have
@@ -29,9 +31,10 @@ impl Tree {
     #[inline]
     pub(crate) fn extend(&mut self, len: u32) {
         let Tip { leaf, run, .. } = self.tip;
-        let run = &mut self.leaves[leaf as usize].runs[run];
-        *run = run.longer(len);
-        self.places.extend(run.end());
+        let leaf = &mut self.leaves[leaf as usize];
+        let longer = leaf.run(run).longer(len);
+        leaf.set(run, longer);
+        self.places.extend(longer.end());
         self.count(len, 0);
     }
 
@@ -39,9 +42,9 @@ impl Tree {
     pub(crate) fn insert(&mut self, spot: Spot, run: Run) {
         self.heat(spot.leaf);
         let leaf = &mut self.leaves[spot.leaf as usize];
-        let held = leaf.runs[spot.run];
+        let held = leaf.run(spot.run);
         if spot.offset > 0 && spot.offset == held.len() && held.continues_with(run) {
-            leaf.runs[spot.run] = held.joined(run);
+            leaf.set(spot.run, held.joined(run));
             self.places.set(run.first(), run.end(), spot.leaf);
             self.count(run.visible(), 0);
             self.touch(spot.leaf, spot.run);
@@ -63,51 +66,20 @@ impl Tree {
         let mut element = first;
         while element < end {
             let spot = self.before(element);
-            let run = self.leaves[spot.leaf as usize].runs[spot.run];
+            let run = self.leaves[spot.leaf as usize].run(spot.run);
             let count = (run.len() - spot.offset).min(end - element);
             if run.is_dead() != dead {
                 changes(self, spot, element, count);
                 self.heat(spot.leaf);
-                let marked = run.part(spot.offset, spot.offset + count).with_dead(dead);
-                if self.moves_over(spot, run, marked) {
-                    self.count(marked.visible(), run.visible().min(count));
-                    // What died at an end of the run of the latest edit was not before it.
-                    if !(dead && (self.tip.leaf, self.tip.run) == (spot.leaf, spot.run)) {
-                        self.touch(spot.leaf, spot.run);
-                    }
-                } else {
-                    self.splice(spot, count, Some(marked));
-                }
+                let Spot { leaf, run, offset } = self.make_room(spot);
+                self.heat(leaf);
+                let run = self.leaves[leaf as usize].mark(run, offset, count, dead);
+                let (more, fewer) = if dead { (0, count) } else { (count, 0) };
+                self.count(more, fewer);
+                self.touch(leaf, run);
             }
             element += count;
         }
-    }
-
-    /// Gives marked elements from an end of their run to the run beside it, if
-    /// they continue that one and something is left of theirs.
-    #[inline]
-    fn moves_over(&mut self, spot: Spot, run: Run, marked: Run) -> bool {
-        let leaf = &mut self.leaves[spot.leaf as usize];
-        let end = spot.offset + marked.len();
-        if spot.offset > 0 && end == run.len() {
-            match leaf.runs().get(spot.run + 1).copied() {
-                Some(next) if marked.continues_with(next) => {
-                    leaf.runs[spot.run] = run.part(0, spot.offset);
-                    leaf.runs[spot.run + 1] = marked.joined(next);
-                }
-                _ => return false,
-            }
-        } else if spot.run > 0 && spot.offset == 0 && end < run.len() {
-            let previous = leaf.runs[spot.run - 1];
-            if !previous.continues_with(marked) {
-                return false;
-            }
-            leaf.runs[spot.run - 1] = previous.joined(marked);
-            leaf.runs[spot.run] = run.part(end, run.len());
-        } else {
-            return false;
-        }
-        true
     }
 
     /// Takes the elements from `first` on out; their handles may be used again.
@@ -120,7 +92,7 @@ impl Tree {
                 continue;
             }
             let spot = self.before(element);
-            let run = self.leaves[spot.leaf as usize].runs[spot.run];
+            let run = self.leaves[spot.leaf as usize].run(spot.run);
             let count = (run.len() - spot.offset).min(end - element);
             self.heat(spot.leaf);
             self.splice(spot, count, None);
@@ -132,25 +104,31 @@ impl Tree {
     /// Replaces `removed` elements of one run, from a place on, by a run; joins
     /// what fits together around it. The place must be in the hot leaf.
     fn splice(&mut self, spot: Spot, removed: u32, middle: Option<Run>) {
-        let (spot, gone) = self.replace(spot, removed, middle);
+        let spot = self.make_room(spot);
         self.heat(spot.leaf);
+        let gone = self.replace(spot, removed, middle);
         self.count(middle.map_or(0, Run::visible), gone);
         self.touch(spot.leaf, spot.run + usize::from(spot.offset > 0));
     }
 
-    /// [`Tree::splice`] without counting: where that was after all, and how many
-    /// visible elements are gone.
-    fn replace(&mut self, spot: Spot, removed: u32, middle: Option<Run>) -> (Spot, u32) {
-        let spot = self.make_room(spot);
+    /// [`Tree::splice`] without counting, in a leaf that has room for two more runs:
+    /// how many visible elements are gone.
+    fn replace(&mut self, spot: Spot, removed: u32, middle: Option<Run>) -> u32 {
         let leaf = &mut self.leaves[spot.leaf as usize];
+        if let Some(run) = middle.filter(|_| removed == 0)
+            && Self::insert_apart(leaf, spot, run)
+        {
+            self.places.set(run.first(), run.end(), spot.leaf);
+            return 0;
+        }
         let mut pieces = Pieces::default();
         let from = spot.run.saturating_sub(1);
         let mut to = spot.run;
         let mut gone = 0;
         if from < spot.run {
-            pieces.push(leaf.runs[from]);
+            pieces.push(leaf.run(from));
         }
-        match leaf.runs().get(spot.run).copied() {
+        match leaf.get(spot.run) {
             Some(run) => {
                 let after = spot.offset + removed;
                 gone = run.part(0, removed).visible();
@@ -158,51 +136,73 @@ impl Tree {
                 pieces.extend(middle);
                 pieces.push_part(run, after, run.len());
                 to += 1;
-                if let Some(next) = leaf.runs().get(to).copied() {
+                if let Some(next) = leaf.get(to) {
                     pieces.push(next);
                     to += 1;
                 }
             }
             None => pieces.extend(middle),
         }
-        leaf.runs.copy_within(to..leaf.len, from + pieces.len);
-        leaf.runs[from..from + pieces.len].copy_from_slice(&pieces.runs[..pieces.len]);
-        leaf.len = leaf.len + pieces.len - (to - from);
+        leaf.replace(from, to, &pieces.runs[..pieces.len]);
         // Elements that are only marked have been moved with their leaf already.
         if let Some(run) = middle.filter(|_| removed == 0) {
             self.places.set(run.first(), run.end(), spot.leaf);
         }
-        (spot, gone)
+        gone
+    }
+
+    /// Inserts a run into another or right after it, if it is joined to nothing there.
+    #[inline]
+    fn insert_apart(leaf: &mut Leaf, spot: Spot, run: Run) -> bool {
+        let Some(held) = leaf.get(spot.run).filter(|_| spot.offset > 0) else { return false };
+        let end = held.len();
+        if spot.offset < end {
+            // Nothing comes between an element and the one that continues it.
+            leaf.set(spot.run, held.part(0, spot.offset));
+            leaf.insert(spot.run + 1, [run, held.part(spot.offset, end)]);
+            return true;
+        }
+        let next = leaf.get(spot.run + 1);
+        if held.continues_with(run) || next.is_some_and(|next| run.continues_with(next)) {
+            return false;
+        }
+        leaf.insert(spot.run + 1, [run]);
+        true
     }
 
     /// Makes a run of the hot leaf that of the latest edit.
+    #[inline]
     fn touch(&mut self, leaf: u32, run: usize) {
-        let before = self.leaves[leaf as usize].visible_before(Spot { leaf, run, offset: 0 });
-        self.tip = Tip { leaf, run, start: self.hot.start.wrapping_add(before) };
+        let before = self.leaves[leaf as usize].visible_before(run);
+        self.tip = Tip { leaf, run, before };
     }
 
     /// Counts a change of the hot leaf.
-    const fn count(&mut self, more: u32, fewer: u32) {
+    #[inline]
+    fn count(&mut self, more: u32, fewer: u32) {
         let delta = more.wrapping_sub(fewer);
         self.visible = self.visible.wrapping_add(delta);
         self.hot.delta = self.hot.delta.wrapping_add(delta.cast_signed());
+        self.hot.visible = self.hot.visible.wrapping_add(delta);
+        self.start.forget();
     }
 
     /// Makes a leaf the hot one.
     #[inline]
     fn heat(&mut self, leaf: u32) {
-        if self.hot.leaf != leaf {
-            self.heat_another(leaf);
+        if self.hot.leaf != leaf || self.hot.start == NONE {
+            let start = self.start.of(leaf).unwrap_or(NONE);
+            if self.hot.leaf != leaf {
+                self.cool();
+                self.hot.visible = self.leaves[leaf as usize].visible();
+            }
+            self.hot = Hot { leaf, start, ..self.hot };
         }
-    }
-
-    fn heat_another(&mut self, leaf: u32) {
-        self.cool();
-        self.hot = Hot { leaf, start: self.counted_before(leaf), delta: 0 };
     }
 
     /// Brings the nodes above the hot leaf up to date.
     pub(super) fn cool(&mut self) {
+        self.start.forget();
         let Hot { leaf, delta, .. } = std::mem::replace(&mut self.hot, Hot::NOWHERE);
         if leaf == NONE || delta == 0 {
             return;

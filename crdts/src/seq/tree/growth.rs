@@ -1,24 +1,31 @@
 //! How the tree grows: leaves and nodes that are full are split in two. The order
 //! and the counts stay what they were; nothing is ever merged again.
 
-use super::{FANOUT, Leaf, Node, Spot, Tree};
+use super::leaf::{Leaf, RUNS};
+use super::{FANOUT, Node, Spot, Tree};
 use crate::seq::run::NONE;
 
 impl Tree {
     /// Splits a leaf that has no room for two more runs; the place, where it is then.
+    #[inline]
     pub(super) fn make_room(&mut self, spot: Spot) -> Spot {
-        let len = self.leaves[spot.leaf as usize].len;
-        if len + 2 <= FANOUT {
-            return spot;
-        }
+        let len = self.leaves[spot.leaf as usize].len();
+        if len + 2 <= RUNS { spot } else { self.split(spot, len) }
+    }
+
+    fn split(&mut self, spot: Spot, len: usize) -> Spot {
+        let start = self.start_if_hot(spot.leaf);
         self.cool();
         // Who writes at the end of a leaf will go on there: leave the rest full.
         let kept = if spot.run + 1 >= len { len - 1 } else { len / 2 };
         let new = self.split_leaf(spot.leaf, kept);
-        if spot.run < kept {
-            return spot;
+        let (leaf, run) =
+            if spot.run < kept { (spot.leaf, spot.run) } else { (new, spot.run - kept) };
+        if let Some(start) = start {
+            let before = if leaf == new { self.leaves[spot.leaf as usize].visible() } else { 0 };
+            self.start.set(leaf, start + before);
         }
-        Spot { leaf: new, run: spot.run - kept, ..spot }
+        Spot { leaf, run, ..spot }
     }
 
     fn split_leaf(&mut self, old: u32, kept: usize) -> u32 {
@@ -26,9 +33,7 @@ impl Tree {
         let next = self.leaves[old as usize].next;
         let mut leaf = Leaf::new(NONE, old, next);
         let left = &mut self.leaves[old as usize];
-        leaf.len = left.len - kept;
-        leaf.runs[..leaf.len].copy_from_slice(&left.runs[kept..left.len]);
-        left.len = kept;
+        left.split_into(kept, &mut leaf);
         left.next = new;
         if let Some(next) = self.leaves.get_mut(next as usize) {
             next.previous = new;
@@ -75,6 +80,7 @@ impl Tree {
         node.children[..node.len].copy_from_slice(&left.children[kept..left.len]);
         node.visible[..node.len].copy_from_slice(&left.visible[kept..left.len]);
         left.len = kept;
+        left.visible[kept..].fill(0);
         for child in &node.children[..node.len] {
             self.set_parent(level, *child, new);
         }
