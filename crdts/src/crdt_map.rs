@@ -63,8 +63,8 @@ use crate::dots::{Dots, check_named, is_named};
 use crate::keyed::{Absent, Keyed};
 use kind::KindOf;
 use repliq_core::{
-    AsTx, Crdt, CrdtError, Cursor, Cut, Dot, Effects, ReplicaId, Stamp, Standalone, Tx, Version,
-    decode, encode,
+    AsTx, Author, Crdt, CrdtError, Cursor, Cut, Dot, Effects, ReplicaId, Stamp, Standalone, Tx,
+    Version, decode, encode,
 };
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -533,6 +533,10 @@ impl<K: Key, C: Crdt> Cursor<C> for EntryCursor<'_, K, C> {
     fn push(&mut self, op: C::Op) -> Result<(), CrdtError> {
         let generation = self.map.generation_to_edit(&self.key);
         self.map.push(CrdtMapOp::Edit { key: self.key.clone(), generation, op })
+    }
+
+    fn next(&self) -> Option<Dot> {
+        Author::next(&self.map)
     }
 }
 

@@ -293,6 +293,19 @@ fn a_letter_that_is_typed_takes_two_bytes_and_its_change_ten_more() {
 }
 
 #[test]
+fn letters_typed_into_a_text_in_a_map_are_one_op() {
+    let mut map = CrdtMap::<String, Text>::new(replica(1));
+    let ((), change) = map
+        .commit(|tx| {
+            for (index, letter) in ["a", "b", "c"].into_iter().enumerate() {
+                tx.entry("key".to_string()).insert(index, letter).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!(ops_of::<CrdtMap<String, Text>>(&change.unwrap()).len(), 1);
+}
+
+#[test]
 fn additions_are_one_addition_as_long_as_it_counts() {
     let mut counter = PnCounter::new(replica(1));
     let (_, change) = counter.commit(|tx| (0..1000).for_each(|_| tx.increment())).unwrap();

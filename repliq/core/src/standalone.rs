@@ -203,6 +203,7 @@ impl<C: Crdt> TransactionLog<C> for Stamps {
         self.begin()
     }
 
+    #[inline]
     fn record(&mut self, _op: &C::Op) -> Result<(), CrdtError> {
         Ok(())
     }

@@ -263,14 +263,17 @@ pub trait TransactionLog<C: Crdt> {
 }
 
 impl<C: Crdt, L: TransactionLog<C>> TransactionLog<C> for &mut L {
+    #[inline]
     fn begin(&mut self) -> Hlc {
         (**self).begin()
     }
 
+    #[inline]
     fn grow(&mut self, op: &mut C::Op) -> Option<u64> {
         (**self).grow(op)
     }
 
+    #[inline]
     fn record(&mut self, op: &C::Op) -> Result<(), CrdtError> {
         (**self).record(op)
     }
