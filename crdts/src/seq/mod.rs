@@ -12,7 +12,7 @@ mod guess;
 mod identity;
 mod order;
 mod places;
-mod room;
+pub(crate) mod room;
 mod run;
 mod said;
 mod saved;
