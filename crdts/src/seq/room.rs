@@ -3,7 +3,7 @@
 //! A long one grows by a quarter, so that at most a fifth of its memory is idle,
 //! where a `Vec` doubles. It never gives room back.
 
-/// Up to how many items a list doubles, and how many bytes a text has at least.
+/// Up to how many items, or bytes of text, it doubles.
 const SHORT: usize = 64;
 
 /// Adds an item at the end. O(1) over many.
@@ -21,17 +21,18 @@ fn make<T>(items: &mut Vec<T>) {
     items.reserve_exact(items.len() / 4);
 }
 
-/// Sees to it that a text has room for so many more bytes.
+/// Prepares a text for so many more bytes, if it is long.
 #[inline]
 pub(crate) fn for_text(text: &mut String, more: usize) {
-    if more > text.capacity() - text.len() {
+    let len = text.len();
+    if more > text.capacity() - len && len >= SHORT {
         make_for_text(text, more);
     }
 }
 
 #[cold]
 fn make_for_text(text: &mut String, more: usize) {
-    text.reserve_exact(more.max(text.len() / 4).max(SHORT));
+    text.reserve_exact(more.max(text.len() / 4));
 }
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ mod tests {
             text.push('a');
             moved += usize::from(text.capacity() != room);
             let idle = text.capacity() - text.len();
-            assert!(idle <= SHORT.max(text.len() / 4), "{idle} at {letter}");
+            assert!(text.len() <= SHORT || idle <= text.len() / 4, "{idle} at {letter}");
         }
         assert!(moved < 50, "moved {moved} times");
     }
