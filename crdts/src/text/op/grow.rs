@@ -20,13 +20,11 @@ impl TextOp {
         match (self, next) {
             // The letter before is the last of this insertion.
             (
-                Self::Insert { text, .. },
-                Self::Insert {
-                    left: LeftOrigin::Back(1),
-                    right: RightOrigin::Inherited,
-                    text: more,
-                },
-            ) => {
+                Self::Insert { right: held, text, .. },
+                Self::Insert { left: LeftOrigin::Back(1), right, text: more },
+            ) if *right == RightOrigin::Inherited
+                || (*right, *held) == (RightOrigin::End, RightOrigin::End) =>
+            {
                 text.push(more);
                 true
             }
