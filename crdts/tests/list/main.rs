@@ -13,3 +13,4 @@ mod editing;
 mod moving;
 mod op;
 mod reference;
+mod undoing;
