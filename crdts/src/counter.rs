@@ -128,6 +128,7 @@ impl Crdt for GCounter {
         last.0.checked_add(next.0).map(|both| last.0 = both).is_some()
     }
 
+    #[inline]
     fn apply(&mut self, op: Self::Op, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
         self.0.add(at.dot.replica, u128::from(op.0), fx);
         Ok(())
@@ -157,6 +158,7 @@ impl Crdt for PnCounter {
         last.0.checked_add(next.0).map(|both| last.0 = both).is_some()
     }
 
+    #[inline]
     fn apply(&mut self, op: Self::Op, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
         self.0.add(at.dot.replica, i128::from(op.0), fx);
         Ok(())

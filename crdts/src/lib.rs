@@ -100,7 +100,7 @@ pub use counter::{
     PnCounterMut, PnCounterOp, PnCounterUndo,
 };
 pub use crdt_map::{CrdtMap, CrdtMapEvent, CrdtMapMut, CrdtMapOp, CrdtMapUndo};
-pub use list::{List, ListEvent, ListMut, ListOp, ListUndo};
+pub use list::{Inserted, List, ListEvent, ListMut, ListOp, ListUndo};
 pub use map::{LwwMap, LwwMapMut, MapEvent, MapOp, MapUndo};
 pub use mv_register::{MvRegister, MvRegisterEvent, MvRegisterMut, MvRegisterOp, MvRegisterUndo};
 pub use or_set::{OrSet, OrSetEvent, OrSetMut, OrSetOp, OrSetUndo};

@@ -46,7 +46,7 @@ mod saved;
 mod values;
 
 pub use edit::ListMut;
-pub use op::ListOp;
+pub use op::{Inserted, ListOp};
 
 use crate::bounds::Value;
 use crate::hash::Seeded;
@@ -217,7 +217,7 @@ impl<T: Value> List<T> {
         &mut self,
         left: LeftOrigin,
         right: RightOrigin,
-        values: Vec<T>,
+        values: Inserted<T>,
         at: Stamp,
         fx: &mut Effects<Self>,
     ) -> Result<(), CrdtError> {

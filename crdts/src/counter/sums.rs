@@ -78,23 +78,38 @@ impl<N: Number> Sums<N> {
         if amount == N::default() {
             return;
         }
-        let place = self.find(replica);
-        let old = match place.ok().and_then(|at| self.sums.get_mut(at)) {
-            Some((_, sum)) => {
+        let old = match self.sums.first_mut() {
+            // Mostly it is the only one, and its sum does not come to 0.
+            Some((held, sum)) if *held == replica && sum.wrapping_plus(amount) != N::default() => {
                 let old = *sum;
                 *sum = old.wrapping_plus(amount);
                 old
             }
-            None => N::default(),
+            _ => self.add_anywhere(replica, amount),
         };
-        match place {
-            Ok(at) if old.wrapping_plus(amount) == N::default() => drop(self.sums.remove(at)),
-            Ok(_) => {}
-            Err(at) => self.sums.insert(at, (replica, amount)),
-        }
         self.total = self.total.wrapping_plus(amount);
         report.undo(Undo { replica, sum: old });
         report.changed(self.total);
+    }
+
+    /// Adds to the sum of a replica, not to the total, and returns what it was. Apart
+    /// from what is done for every addition, which its code would slow down.
+    #[inline(never)]
+    fn add_anywhere(&mut self, replica: ReplicaId, amount: N) -> N {
+        let at = match self.find(replica) {
+            Ok(at) => at,
+            Err(at) => {
+                self.sums.insert(at, (replica, amount));
+                return N::default();
+            }
+        };
+        let Some((_, sum)) = self.sums.get_mut(at) else { return N::default() };
+        let old = *sum;
+        *sum = old.wrapping_plus(amount);
+        if *sum == N::default() {
+            self.sums.remove(at);
+        }
+        old
     }
 
     /// Where the sum of a replica is, or where it would be put.

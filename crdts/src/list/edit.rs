@@ -1,6 +1,6 @@
 //! Editing a list: from positions to ops.
 
-use super::{List, ListOp};
+use super::{Inserted, List, ListOp};
 use crate::bounds::Value;
 use crate::seq::Seq;
 use crate::text::Target;
@@ -20,7 +20,7 @@ pub trait ListMut<T: Value>: Author<List<T>> {
     /// # Errors
     /// See [`ListMut`].
     fn insert(&mut self, index: usize, value: T) -> Result<(), EditError> {
-        self.insert_each(index, [value])
+        insert(self, index, Inserted::one(value))
     }
 
     /// Adds a value at the end.
@@ -41,13 +41,7 @@ pub trait ListMut<T: Value>: Author<List<T>> {
         index: usize,
         values: impl IntoIterator<Item = T>,
     ) -> Result<(), EditError> {
-        let place = self.current().position(index, self.current().len() + 1)?;
-        let values: Vec<T> = values.into_iter().collect();
-        if values.is_empty() {
-            return Ok(());
-        }
-        let (left, right) = self.current().seq.say_origins(place, self.next());
-        Ok(self.author(ListOp::Insert { left, right, values })?)
+        insert(self, index, values.into_iter().collect::<Vec<T>>().into())
     }
 
     /// Gives the element at `index` another value. It stays the same element.
@@ -88,6 +82,20 @@ pub trait ListMut<T: Value>: Author<List<T>> {
 }
 
 impl<T: Value, A: Author<List<T>> + ?Sized> ListMut<T> for A {}
+
+fn insert<T: Value>(
+    author: &mut (impl Author<List<T>> + ?Sized),
+    index: usize,
+    values: Inserted<T>,
+) -> Result<(), EditError> {
+    let (list, next) = author.current_and_next();
+    let place = list.position(index, list.len() + 1)?;
+    if values.is_empty() {
+        return Ok(());
+    }
+    let (left, right) = list.seq.say_origins(place, next);
+    Ok(author.author(ListOp::Insert { left, right, values })?)
+}
 
 impl<T: Value> List<T> {
     /// A position below `end`.

@@ -1,5 +1,9 @@
 //! What is said about a list: the ops that are logged and sent.
 
+mod inserted;
+
+pub use inserted::Inserted;
+
 use crate::text::{LeftOrigin, RightOrigin, Stretch, Target};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +19,7 @@ pub enum ListOp<T> {
         /// The place after.
         right: RightOrigin,
         /// The values, at least one.
-        values: Vec<T>,
+        values: Inserted<T>,
     },
     /// Gives an element another value. It takes one slot.
     Set {
@@ -69,7 +73,7 @@ impl<T> ListOp<T> {
                     values: more,
                 },
             ) => {
-                values.extend_from_slice(more);
+                values.extend(more);
                 true
             }
             (Self::Delete(held), Self::Delete(more)) => {

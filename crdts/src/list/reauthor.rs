@@ -19,7 +19,7 @@ pub(super) fn reauthor<T: Value>(
     let edited = match op {
         ListOp::Insert { left, values, .. } => {
             let index = index_after(left, at, before, tx)?;
-            tx.insert_each(index, values)
+            tx.insert_each(index, values.into_vec())
         }
         ListOp::Set { element, value } => {
             let element = before.named(element, at)?;

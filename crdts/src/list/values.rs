@@ -4,6 +4,7 @@
 //! runs of dead ones that came in a saved state. It never knows which of its
 //! values a reader sees, nor where.
 
+use super::Inserted;
 use crate::seq::Elements;
 
 /// The values of the elements `0..len`.
@@ -34,9 +35,14 @@ impl<T> Values<T> {
     }
 
     /// Adds elements.
-    pub(super) fn extend(&mut self, values: Vec<T>) {
-        self.held.extend(values.into_iter().map(Some));
-        self.len = self.len_with_gaps();
+    pub(super) fn extend(&mut self, values: Inserted<T>) {
+        match values.into_one() {
+            Ok(value) => self.push(Some(value)),
+            Err(values) => {
+                self.held.extend(values.into_iter().map(Some));
+                self.len = self.len_with_gaps();
+            }
+        }
     }
 
     fn len_with_gaps(&self) -> u32 {

@@ -29,10 +29,10 @@ fn ops_that_fit_no_history_are_refused() {
     let (left, right) = (LeftOrigin::At(dot(1, 2)), RightOrigin::At(dot(1, 0)));
     let (start, end) = (LeftOrigin::Start, RightOrigin::End);
     for op in [
-        ListOp::Insert { left, right, values: vec![9] },
-        ListOp::Insert { left: LeftOrigin::At(dot(1, 4)), right: end, values: vec![9] },
-        ListOp::Insert { left: start, right: RightOrigin::Inherited, values: vec![9] },
-        ListOp::Insert { left: start, right: end, values: Vec::new() },
+        ListOp::Insert { left, right, values: vec![9].into() },
+        ListOp::Insert { left: LeftOrigin::At(dot(1, 4)), right: end, values: vec![9].into() },
+        ListOp::Insert { left: start, right: RightOrigin::Inherited, values: vec![9].into() },
+        ListOp::Insert { left: start, right: end, values: Vec::new().into() },
         ListOp::Set { element: place, value: 9 },
         ListOp::Set { element: Target::Same(0), value: 9 },
         ListOp::Set { element: Target::Back(1), value: 9 },
@@ -46,7 +46,7 @@ fn ops_that_fit_no_history_are_refused() {
     ] {
         assert!(refused(&mut list, op.clone(), dot(2, 0)), "{op:?}");
     }
-    let many = ListOp::Insert { left: start, right: end, values: vec![8, 9] };
+    let many = ListOp::Insert { left: start, right: end, values: vec![8, 9].into() };
     assert!(refused(&mut list, many.clone(), dot(2, u64::MAX)));
     assert!(refused(&mut list, many, dot(1, 2)));
     assert_eq!(values(&list), [2, 3, 1]);
@@ -112,7 +112,8 @@ fn a_small_state_that_claims_billions_of_elements_takes_little_memory_and_time()
     let whole = Stretch { from: Target::At(dot(1, 0)), len: (1 << 31) - 1 };
     let at = Stamp { hlc: Hlc(9), dot: dot(2, 0) };
     list.apply(ListOp::Delete(vec![whole]), at, &mut Effects::silent()).unwrap();
-    let more = ListOp::Insert { left: LeftOrigin::Start, right: RightOrigin::End, values: vec![1] };
+    let more =
+        ListOp::Insert { left: LeftOrigin::Start, right: RightOrigin::End, values: vec![1].into() };
     let full = list.apply(more, at, &mut Effects::silent());
     assert!(matches!(full, Err(CrdtError::Limit(_))));
 }

@@ -6,7 +6,7 @@ use repliq_conformance::crdt::{History, Oracle};
 use repliq_conformance::{Rng, crdt_conformance};
 use repliq_core::{Dot, ReplicaId};
 use repliq_crdts::text::{LeftOrigin, RightOrigin, Stretch, Target};
-use repliq_crdts::{List, ListEvent, ListMut, ListOp};
+use repliq_crdts::{Inserted, List, ListEvent, ListMut, ListOp};
 
 struct Model;
 
@@ -41,9 +41,9 @@ impl Oracle<List<u32>> for Model {
 
     fn refused(rng: &mut Rng, _: &List<u32>) -> Option<ListOp<u32>> {
         let unknown = Target::At(Dot { replica: ReplicaId::from_bytes([0xee; 16]), seq: 3 });
-        let (left, right, values) = (LeftOrigin::Start, RightOrigin::End, vec![1]);
+        let (left, right, values) = (LeftOrigin::Start, RightOrigin::End, Inserted::one(1));
         Some(match rng.below(7) {
-            0 => ListOp::Insert { left, right, values: Vec::new() },
+            0 => ListOp::Insert { left, right, values: Vec::new().into() },
             1 => ListOp::Insert { left: LeftOrigin::Back(0), right, values },
             2 => ListOp::Insert { left, right: RightOrigin::Following, values },
             3 => ListOp::Set { element: unknown, value: 1 },

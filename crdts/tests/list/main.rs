@@ -11,4 +11,6 @@ mod bad_input;
 mod conformance;
 mod editing;
 mod moving;
+mod op;
 mod reference;
+mod undoing;

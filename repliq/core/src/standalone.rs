@@ -145,6 +145,7 @@ impl<C: Crdt> Standalone<C> {
     }
 
     /// Takes note of own ops from `dot` on, the first of them at `first`.
+    #[inline]
     fn advance(&mut self, dot: Dot, extent: Extent, first: Option<Hlc>) {
         if let (Some(first), Some(later)) = (first, extent.ops.checked_sub(1)) {
             self.clock.observe(first.plus(later));
