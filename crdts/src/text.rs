@@ -76,9 +76,10 @@ use widths::Widths;
 /// all of it is checked at once.)
 #[derive(Clone)]
 pub struct Text {
-    /// `None` inside is a history that does not read.
-    history: OnceLock<Option<History>>,
-    /// What the history is still to be read from; it says what a reader sees.
+    /// `None` while that is asleep.
+    history: Option<History>,
+    /// What the history is still to be read from; it says what a reader sees. There
+    /// if and only if the history is not.
     asleep: Option<Box<Asleep>>,
     /// For positions in bytes and UTF-16 units; there from when it is first needed.
     widths: OnceLock<Box<Widths>>,
@@ -95,11 +96,7 @@ const DAMAGED: CrdtError = CrdtError::Invalid("the history of the text is damage
 
 impl Default for Text {
     fn default() -> Self {
-        Self {
-            history: OnceLock::from(Some(History::default())),
-            asleep: None,
-            widths: OnceLock::new(),
-        }
+        Self { history: Some(History::default()), asleep: None, widths: OnceLock::new() }
     }
 }
 
@@ -184,16 +181,16 @@ impl Crdt for Text {
     }
 
     fn apply(&mut self, op: TextOp, at: Stamp, fx: &mut Effects<Self>) -> Result<(), CrdtError> {
-        match &op {
+        match op {
             TextOp::Insert { left, right, text } => {
-                let elements = self.history_mut()?.apply_insert(left, right, text, at, fx)?;
-                if self.widths.get_mut().is_some() {
-                    self.widen(elements, text);
+                let elements = self.history_mut()?.apply_insert(left, right, &text, at, fx)?;
+                if self.widths.get().is_some() {
+                    self.widen(elements, &text);
                 }
                 Ok(())
             }
-            TextOp::Delete(stretch) => self.apply_delete(std::slice::from_ref(stretch), at, fx),
-            TextOp::DeleteEach(stretches) => self.apply_delete(stretches, at, fx),
+            TextOp::Delete(stretch) => self.apply_delete(std::slice::from_ref(&stretch), at, fx),
+            TextOp::DeleteEach(stretches) => self.apply_delete(&stretches, at, fx),
         }
     }
 
@@ -245,18 +242,27 @@ impl Text {
     /// The history, read at the first call.
     #[inline]
     fn history(&self) -> Result<&History, CrdtError> {
-        let history = self.history.get_or_init(|| self.asleep.as_ref()?.wake().ok());
-        history.as_ref().ok_or(DAMAGED)
+        match &self.history {
+            Some(history) => Ok(history),
+            None => self.asleep.as_ref().and_then(|asleep| asleep.history()).ok_or(DAMAGED),
+        }
     }
 
     /// The history, to change it.
     #[inline]
     fn history_mut(&mut self) -> Result<&mut History, CrdtError> {
-        if self.asleep.is_some() {
-            self.history()?;
-            self.asleep = None;
+        if self.history.is_none() {
+            self.wake()?;
         }
-        self.history.get_mut().and_then(Option::as_mut).ok_or(DAMAGED)
+        self.history.as_mut().ok_or(DAMAGED)
+    }
+
+    #[cold]
+    fn wake(&mut self) -> Result<(), CrdtError> {
+        // What does not read stays asleep: a reader still sees what it says.
+        self.history()?;
+        self.history = self.asleep.take().and_then(|asleep| asleep.into_history());
+        Ok(())
     }
 
     fn apply_delete(
@@ -265,12 +271,11 @@ impl Text {
         at: Stamp,
         fx: &mut Effects<Self>,
     ) -> Result<(), CrdtError> {
-        let mut widths = self.widths.take();
-        let deleted = self.history_mut()?.apply_delete(stretches, at, fx, widths.as_deref_mut());
-        if let Some(widths) = widths {
-            self.widths = OnceLock::from(widths);
-        }
-        deleted
+        self.history_mut()?;
+        let Self { history, widths, .. } = self;
+        let history = history.as_mut().ok_or(DAMAGED)?;
+        let widths = if widths.get().is_some() { widths.get_mut() } else { None };
+        history.apply_delete(stretches, at, fx, widths.map(Box::as_mut))
     }
 
     /// Has the widths follow an insertion.
@@ -292,8 +297,8 @@ impl History {
     #[inline]
     fn apply_insert(
         &mut self,
-        left: &LeftOrigin,
-        right: &RightOrigin,
+        left: LeftOrigin,
+        right: RightOrigin,
         text: &Typed,
         at: Stamp,
         fx: &mut Effects<Text>,
@@ -311,7 +316,7 @@ impl History {
         };
         let elements = match elements {
             Some(elements) => elements,
-            None => self.insert_between(*left, *right, at, count)?,
+            None => self.insert_between(left, right, at, count)?,
         };
         match text.scalar() {
             Some(scalar) => self.scalars.push_scalar(scalar),

@@ -6,6 +6,7 @@
 use crate::hash::Seeded;
 use crate::seq::Elements;
 use crate::seq::guess::Guess;
+use crate::seq::room;
 use crate::seq::run::MAX_ELEMENTS;
 use hashbrown::HashMap;
 use repliq_core::{Dot, ReplicaId};
@@ -110,6 +111,23 @@ impl Identity {
         Some(first)
     }
 
+    /// [`Identity::extend`] when the caller knows that the latest elements end right
+    /// before this sequence number of their replica.
+    #[inline]
+    pub(crate) fn extend_latest(&mut self, seq: u64, len: u32) -> Option<u32> {
+        let first = self.len;
+        let last = self.authors.get_mut(self.recent as usize)?.stretches.last_mut()?;
+        seq.checked_add(u64::from(len))?;
+        // They are not in the last stretch if they came after later ones.
+        if last.first + last.len != first || len > MAX_ELEMENTS - first {
+            return None;
+        }
+        debug_assert_eq!(last.end(), seq, "the latest elements end elsewhere");
+        last.len += len;
+        self.len += len;
+        Some(first)
+    }
+
     /// Adds elements with consecutive dots and returns the handle of the first.
     /// `len` is at least 1. O(1) for dots later than all before of their replica.
     pub(crate) fn add(&mut self, dot: Dot, len: u32) -> Result<u32, Refusal> {
@@ -137,9 +155,9 @@ impl Identity {
                 }
                 author.stretches.insert(place, Stretch { seq: dot.seq, first, len });
             }
-            _ => author.stretches.push(Stretch { seq: dot.seq, first, len }),
+            _ => room::push(&mut author.stretches, Stretch { seq: dot.seq, first, len }),
         }
-        self.spans.push(Span { first, author: number, seq: dot.seq });
+        room::push(&mut self.spans, Span { first, author: number, seq: dot.seq });
         self.len += len;
         Ok(first)
     }

@@ -12,6 +12,7 @@ mod guess;
 mod identity;
 mod order;
 mod places;
+pub(crate) mod room;
 mod run;
 mod said;
 mod saved;
@@ -212,8 +213,8 @@ impl Seq {
     /// where the latest one ended, with that one's last element and right origin
     /// as its origins. O(1).
     #[inline]
-    pub(crate) fn goes_on(&self, index: u32, dot: Dot) -> bool {
-        index != NONE && self.open.is_some_and(|open| open.index == index && open.dot == dot)
+    pub(crate) fn goes_on(&self, index: u32, dot: &Dot) -> bool {
+        index != NONE && self.open.is_some_and(|open| open.index == index && open.dot == *dot)
     }
 
     /// [`Seq::insert`] of elements that go on where the latest insertion ended,
@@ -222,7 +223,7 @@ impl Seq {
     #[inline]
     pub(crate) fn extend(&mut self, dot: Dot, len: u32) -> Option<Elements> {
         let open = self.open.as_mut().filter(|open| open.dot == dot)?;
-        let first = self.identity.extend(dot, len)?;
+        let first = self.identity.extend_latest(dot.seq, len)?;
         self.tree.extend(len);
         open.dot.seq += u64::from(len);
         open.index = open.index.saturating_add(len);

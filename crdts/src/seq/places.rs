@@ -5,6 +5,7 @@
 //! in a leaf, nor in what order.
 #![allow(clippy::indexing_slicing, reason = "digits and numbers of tables are made here")]
 
+use crate::seq::room;
 use crate::seq::run::NONE;
 
 /// How many bits of a handle a page, a table and an entry at the top stand for.
@@ -265,7 +266,7 @@ impl Places {
             self.pages[number(free)] = [leaf; PAGE];
             return free;
         }
-        self.pages.push([leaf; PAGE]);
+        room::push(&mut self.pages, [leaf; PAGE]);
         apart(self.pages.len() - 1)
     }
 
@@ -274,7 +275,7 @@ impl Places {
             self.tables[number(free)] = [leaf; TABLE];
             return free;
         }
-        self.tables.push([leaf; TABLE]);
+        room::push(&mut self.tables, [leaf; TABLE]);
         apart(self.tables.len() - 1)
     }
 

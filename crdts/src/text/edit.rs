@@ -16,13 +16,15 @@ pub trait TextMut: Author<Text> {
     /// [`EditError::OutOfRange`] past the end, [`EditError::Refused`] if a limit
     /// is reached.
     fn insert(&mut self, index: usize, text: &str) -> Result<(), EditError> {
-        let (current, next) = self.current_and_next();
+        // Taken apart where it is: most letters need no copy of it.
+        let current_and_next = self.current_and_next();
+        let (current, next) = &current_and_next;
         let history = current.history()?;
-        if history.goes_on(index, text, next) {
+        if history.goes_on(index, text, next.as_ref()) {
             let (left, right) = (LeftOrigin::Back(1), RightOrigin::Inherited);
             return Ok(self.author(TextOp::Insert { left, right, text: Typed::from(text) })?);
         }
-        match history.insertion(index, text, next)? {
+        match history.insertion(index, text, *next)? {
             Some(op) => Ok(self.author(op)?),
             None => Ok(()),
         }
@@ -69,7 +71,7 @@ impl History {
     /// Whether text is inserted where the latest insertion ended, by the same
     /// author and with nothing between: most insertions are.
     #[inline]
-    fn goes_on(&self, index: usize, text: &str, next: Option<Dot>) -> bool {
+    fn goes_on(&self, index: usize, text: &str, next: Option<&Dot>) -> bool {
         let place = u32::try_from(index).unwrap_or(u32::MAX);
         !text.is_empty() && next.is_some_and(|next| self.seq.goes_on(place, next))
     }

@@ -37,6 +37,8 @@ pub(super) struct Asleep {
     saved: Saved,
     text: String,
     len: u32,
+    /// From when it is first asked for; `None` inside is one that does not read.
+    history: OnceLock<Option<History>>,
 }
 
 impl Serialize for Text {
@@ -56,13 +58,13 @@ impl<'de> Deserialize<'de> for Text {
         let asleep = Asleep::new(saved).map_err(|damage| D::Error::custom(damage.0))?;
         if repliq_core::decodes_at_rest() {
             return Ok(Text {
-                history: OnceLock::new(),
+                history: None,
                 asleep: Some(Box::new(asleep)),
                 widths: OnceLock::new(),
             });
         }
         let history = asleep.wake_checked().map_err(|damage| D::Error::custom(damage.0))?;
-        Ok(Text { history: OnceLock::from(Some(history)), ..Text::default() })
+        Ok(Text { history: Some(history), ..Text::default() })
     }
 }
 
@@ -71,7 +73,8 @@ impl Asleep {
         let text = String::from_utf8(unpack(&saved.text.0)?);
         let text = text.map_err(|_| Damage("it is not UTF-8"))?;
         let len = u32::try_from(text.chars().count());
-        Ok(Self { saved, text, len: len.map_err(|_| Damage("it is too long"))? })
+        let len = len.map_err(|_| Damage("it is too long"))?;
+        Ok(Self { saved, text, len, history: OnceLock::new() })
     }
 
     /// What a reader sees.
@@ -84,8 +87,18 @@ impl Asleep {
         self.len
     }
 
+    /// The history, if it reads.
+    pub(super) fn history(&self) -> Option<&History> {
+        self.history.get_or_init(|| self.wake().ok()).as_ref()
+    }
+
+    /// The history, if it was read.
+    pub(super) fn into_history(self) -> Option<History> {
+        self.history.into_inner().flatten()
+    }
+
     /// Reads the history, and checks all of it but the letters that are deleted.
-    pub(super) fn wake(&self) -> Result<History, Damage> {
+    fn wake(&self) -> Result<History, Damage> {
         let Saved { replicas, pieces, deleted, .. } = &self.saved;
         let seq = Seq::from_columns(replicas, &pieces.0, Handles::LivingFirst)?;
         if self.len != seq.visible() {

@@ -6,7 +6,7 @@
 //! when the text was loaded stay packed until somebody asks for one.
 
 use super::buried::Buried;
-use crate::seq::Damage;
+use crate::seq::{Damage, room};
 
 /// How many scalars lie between two marked byte offsets.
 const STRIDE: u32 = 64;
@@ -39,6 +39,7 @@ impl Scalars {
         } else if !self.marks.is_empty() {
             self.mark_ascii(text.len());
         }
+        room::for_text(&mut self.text, text.len());
         self.text.push_str(text);
         self.scalars += count;
     }
@@ -50,6 +51,7 @@ impl Scalars {
             if !self.marks.is_empty() {
                 self.mark_ascii(1);
             }
+            room::for_text(&mut self.text, 1);
             self.text.push(scalar);
             self.scalars += 1;
         } else {

@@ -3,6 +3,7 @@
 
 use super::leaf::{Leaf, RUNS};
 use super::{FANOUT, Node, Spot, Tree};
+use crate::seq::room;
 use crate::seq::run::NONE;
 
 impl Tree {
@@ -42,6 +43,7 @@ impl Tree {
             self.places.set(run.first(), run.end(), new);
         }
         let visible = leaf.visible();
+        // These double: to move all of them more often takes longer than it saves.
         self.leaves.push(leaf);
         self.add_child(1, old, new, visible);
         new
@@ -86,7 +88,7 @@ impl Tree {
         }
         let visible =
             node.visible[..node.len].iter().fold(0, |all: u32, some| all.wrapping_add(*some));
-        self.nodes.push(node);
+        room::push(&mut self.nodes, node);
         self.add_child(level + 1, old, new, visible);
     }
 

@@ -117,7 +117,7 @@ async fn a_flood_nobody_receives_stops_at_the_window() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_close_fails_when_a_living_peer_reads_nothing() {
     let transport =
-        quic().ping_interval(Duration::from_millis(50)).idle_timeout(Duration::from_millis(500));
+        quic().ping_interval(Duration::from_millis(50)).idle_timeout(Duration::from_secs(2));
     let (raw, mut accepted, _listener) = raw_client(&transport).await;
     let frame = Bytes::from(vec![0; 500_000]);
     while timeout(Duration::from_millis(300), accepted.sender.send(frame.clone())).await.is_ok() {}
