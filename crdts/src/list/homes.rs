@@ -50,6 +50,11 @@ impl Homes {
         !self.guests.is_empty() && self.guests.contains_key(&place)
     }
 
+    /// Whether this is a place that this element was moved to.
+    pub(super) fn is_place_of(&self, place: u32, element: u32) -> bool {
+        self.guests.get(&place) == Some(&element)
+    }
+
     /// Those of these elements that stand elsewhere, in ascending order.
     pub(super) fn moved_in(&self, elements: Elements) -> Vec<u32> {
         keys_in(&self.homes, elements)

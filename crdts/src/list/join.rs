@@ -1,5 +1,9 @@
 //! Merging two states: the places that one lacks are added, what one has deleted
 //! is deleted, and of values and moves the later one wins.
+//!
+//! Where states contradict each other, as they do after two devices edited under one
+//! replica id, what is an element here stays one, and so does a place: the list stays
+//! sound, and can be loaded again.
 
 use super::homes::Home;
 use super::{Elements, List, ListEvent, ListUndo, Step, one};
@@ -22,6 +26,7 @@ impl<T: Value> List<T> {
             if let (Some(place), Some(element)) =
                 (self.here(&other, place), self.here(&other, element))
                 && place >= before
+                && !self.homes.is_guest(element)
             {
                 self.homes.add_guest(place, element);
             }
@@ -45,25 +50,24 @@ impl<T: Value> List<T> {
                 let mut held = Vec::new();
                 self.seq.for_each_held(&other.seq, there, |found| held.push(found));
                 held.retain(|found| found.first < before);
-                held.into_iter().for_each(|found| self.delete(found, fx));
+                for found in held {
+                    let guests = self.homes.guests_in(found);
+                    for elements in between(found, guests) {
+                        self.delete(elements, fx);
+                    }
+                }
             });
         }
     }
 
     /// The parts of a dead run that are deleted elements, not places where some
     /// element is no more.
-    fn for_each_dead(&self, run: Run, mut each: impl FnMut(Elements)) {
+    fn for_each_dead(&self, run: Run, each: impl FnMut(Elements)) {
         let all = Elements { first: run.first(), len: run.len() };
         let mut others = self.homes.moved_in(all);
         others.extend(self.homes.guests_in(all));
         others.sort_unstable();
-        let mut from = run.first();
-        for place in others.into_iter().chain([run.end()]) {
-            if place > from {
-                each(Elements { first: from, len: place - from });
-            }
-            from = place + 1;
-        }
+        between(all, others).for_each(each);
     }
 
     /// Gives new elements the values they have there, and shows those that stand at
@@ -126,10 +130,13 @@ impl<T: Value> List<T> {
                 continue;
             };
             let home = Home { place, at };
+            let is_its_place = self.homes.is_place_of(place, here);
             if here < before {
-                if self.homes.home(here) != Some(home) {
+                if is_its_place && self.homes.home(here) != Some(home) {
                     self.relocate(here, home, fx);
                 }
+            } else if !is_its_place {
+                self.show(one(here), fx);
             } else if let Some(value) = self.values.get(here) {
                 self.homes.set_home(here, Some(home));
                 self.seq.mark(one(place), false, |_, index| {
@@ -157,4 +164,15 @@ impl<T: Value> List<T> {
             }
         }
     }
+}
+
+/// What of some elements lies between these of them, which are in ascending order.
+fn between(all: Elements, apart: Vec<u32>) -> impl Iterator<Item = Elements> {
+    let end = all.first + all.len;
+    let mut from = all.first;
+    apart.into_iter().chain([end]).filter_map(move |place| {
+        let part = Elements { first: from, len: place - from };
+        from = place + 1;
+        (part.len > 0).then_some(part)
+    })
 }

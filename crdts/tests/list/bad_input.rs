@@ -2,7 +2,9 @@
 
 use crate::editing::{list_of, values};
 use proptest::prelude::*;
-use repliq_core::{Crdt, CrdtError, Dot, Effects, Hlc, ReplicaId, Stamp, Version, decode, encode};
+use repliq_core::{
+    Crdt, CrdtError, Dot, Effects, Hlc, ReplicaId, Stamp, Standalone, Version, decode, encode,
+};
 use repliq_crdts::text::{LeftOrigin, RightOrigin, Stretch, Target};
 use repliq_crdts::{List, ListMut, ListOp};
 
@@ -116,6 +118,38 @@ fn a_small_state_that_claims_billions_of_elements_takes_little_memory_and_time()
         ListOp::Insert { left: LeftOrigin::Start, right: RightOrigin::End, values: vec![1].into() };
     let full = list.apply(more, at, &mut Effects::silent());
     assert!(matches!(full, Err(CrdtError::Limit(_))));
+}
+
+/// Lists of two devices that share a replica id by mistake: what is an element of one
+/// is a place of the other.
+#[test]
+fn lists_that_contradict_each_other_merge_to_one_that_loads_again() {
+    let edits: [fn(&mut Standalone<List<u32>>); 7] = [
+        |list| list.move_to(0, 1).unwrap(),
+        |list| list.append(3).unwrap(),
+        |list| list.append(3).and_then(|()| list.delete(2..3)).unwrap(),
+        |list| list.append(3).and_then(|()| list.move_to(2, 0)).unwrap(),
+        |list| list.append(3).and_then(|()| list.set(2, 4)).unwrap(),
+        |list| list.move_to(0, 1).and_then(|()| list.move_to(0, 1)).unwrap(),
+        |list| {
+            list.append(3).and_then(|()| list.append(4)).and_then(|()| list.move_to(3, 0)).unwrap()
+        },
+    ];
+    let lists = edits.map(|edit| {
+        let mut list = list_of(1, &[1, 2]);
+        edit(&mut list);
+        list
+    });
+    for (one, other) in lists.iter().flat_map(|one| lists.iter().map(move |other| (one, other))) {
+        let mut merged = (**one).clone();
+        let mut effects = Effects::new(true, true);
+        merged.join(one.version(), (**other).clone(), other.version(), &mut effects);
+        let written = encode(&merged);
+        let loaded = decode::<List<u32>>(&written).unwrap();
+        assert_eq!((encode(&loaded), values(&loaded)), (written, values(&merged)));
+        effects.take_undos().into_iter().rev().for_each(|undo| merged.rollback(undo));
+        assert_eq!(encode(&merged), encode(&**one));
+    }
 }
 
 proptest! {

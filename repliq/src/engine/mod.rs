@@ -297,7 +297,13 @@ impl Engine {
     /// Called outside of closures of users, and with no lock held.
     pub(crate) fn commit_queued(&self) {
         match self.committer.as_ref().and_then(|committer| committer.try_lock()) {
-            Some(mut committer) => committer.commit_queued(),
+            Some(mut committer) => {
+                committer.commit_queued();
+                if committer.is_unsettled() {
+                    // Nobody may commit again for long: the storage thread goes on asking.
+                    self.queue.look_after();
+                }
+            }
             // Whoever commits now does not look again, the storage thread does.
             None => self.queue.wake(),
         }

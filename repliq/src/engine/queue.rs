@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, TryAcquireError, oneshot, watch};
 
 /// At most this many updates are under way at once; more wait their turn.
@@ -69,6 +69,8 @@ pub(crate) struct Job {
 struct Pending {
     jobs: VecDeque<Job>,
     closed: bool,
+    /// Somebody else's commit left something to the storage thread.
+    left_over: bool,
     /// Why nothing is added: the backend does not answer.
     stalled: Option<Arc<StoreError>>,
 }
@@ -91,7 +93,7 @@ pub(crate) struct Queue {
 pub(super) enum Work {
     /// Something is queued, unless somebody else has committed it meanwhile.
     Queued,
-    /// Nothing came for a while.
+    /// Nothing came for a while, or somebody asked for [`Queue::look_after`].
     Idle,
     Closed,
 }
@@ -99,7 +101,12 @@ pub(super) enum Work {
 impl Queue {
     pub(crate) fn new() -> Self {
         Self {
-            pending: Mutex::new(Pending { jobs: VecDeque::new(), closed: false, stalled: None }),
+            pending: Mutex::new(Pending {
+                jobs: VecDeque::new(),
+                closed: false,
+                left_over: false,
+                stalled: None,
+            }),
             committing: Mutex::default(),
             filled: Condvar::new(),
             permits: Semaphore::new(MAX_UPDATES),
@@ -212,16 +219,27 @@ impl Queue {
     /// Waits for work, at most as long as `patience`. What was pushed before the
     /// queue was closed still counts as work.
     pub(super) fn wait(&self, patience: Duration) -> Work {
+        let until = Instant::now() + patience;
         let mut pending = self.pending.lock();
         while pending.jobs.is_empty() {
             if pending.closed {
                 return Work::Closed;
             }
-            if self.filled.wait_for(&mut pending, patience).timed_out() && pending.jobs.is_empty() {
+            if std::mem::take(&mut pending.left_over) {
+                return Work::Idle;
+            }
+            // Who wakes it may have committed by now: that is no reason to wait anew.
+            if self.filled.wait_until(&mut pending, until).timed_out() && pending.jobs.is_empty() {
                 return Work::Idle;
             }
         }
         Work::Queued
+    }
+
+    /// Has the storage thread look after the store, though nothing may be queued.
+    pub(super) fn look_after(&self) {
+        self.pending.lock().left_over = true;
+        self.wake();
     }
 
     /// Has the storage thread look for work.

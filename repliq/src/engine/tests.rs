@@ -29,6 +29,9 @@ struct Gates {
     reads: AtomicUsize,
     most_reads: AtomicUsize,
     is_dropped: AtomicBool,
+    /// The next commit lands and says that it failed, and the read after it fails.
+    loses_track: AtomicBool,
+    read_fails: AtomicBool,
 }
 
 impl Gates {
@@ -62,6 +65,9 @@ impl Stuck {
 
 impl StorageBackend for Stuck {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        if self.gates.read_fails.swap(false, Ordering::SeqCst) {
+            return Err(StorageErrorKind::Io.into());
+        }
         self.read(|| self.data.get(key))
     }
 
@@ -77,7 +83,12 @@ impl StorageBackend for Stuck {
     fn commit(&self, batch: Batch) -> Result<(), StorageError> {
         self.gates.commits.fetch_add(1, Ordering::SeqCst);
         self.gates.pass(|held| held.0);
-        self.data.commit(batch)
+        self.data.commit(batch)?;
+        if self.gates.loses_track.swap(false, Ordering::SeqCst) {
+            self.gates.read_fails.store(true, Ordering::SeqCst);
+            return Err(StorageErrorKind::Io.into());
+        }
+        Ok(())
     }
 
     fn commits_at_once(&self) -> bool {
@@ -310,4 +321,16 @@ async fn a_backend_that_says_at_once_and_never_returns_holds_up_one_thread_only(
     let result = other.join().unwrap();
     assert!(is_unknown(&result), "{result:?}");
     until(|| gates.is_dropped.load(Ordering::SeqCst)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_lost_track_on_the_thread_of_an_update_is_asked_again_by_itself() {
+    let (engine, gates) = with(true, PATIENCE);
+    let one = open(&engine, "one").await.unwrap();
+    set(&one, "1").await.unwrap();
+    gates.loses_track.store(true, Ordering::SeqCst);
+    let lost = set(&one, "2").await;
+    let is_unknown = matches!(lost, Err(UpdateError::Commit(CommitError::Unknown(_))));
+    assert!(is_unknown, "{lost:?}");
+    until(|| get(&one).as_deref() == Some("2")).await;
 }
