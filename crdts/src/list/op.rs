@@ -66,13 +66,11 @@ impl<T> ListOp<T> {
     {
         match (self, next) {
             (
-                Self::Insert { values, .. },
-                Self::Insert {
-                    left: LeftOrigin::Back(1),
-                    right: RightOrigin::Inherited,
-                    values: more,
-                },
-            ) => {
+                Self::Insert { right: held, values, .. },
+                Self::Insert { left: LeftOrigin::Back(1), right, values: more },
+            ) if *right == RightOrigin::Inherited
+                || (*right, *held) == (RightOrigin::End, RightOrigin::End) =>
+            {
                 values.extend(more);
                 true
             }
