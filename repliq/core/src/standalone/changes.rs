@@ -61,7 +61,8 @@ impl<C: Crdt> Standalone<C> {
     ///
     /// The change names as its past all that came in before. What was edited outside of
     /// `commit` is in no change: others get it by [`merge`](Standalone::merge) only, and
-    /// before any later change.
+    /// before any later change. What `edit` returns does not matter: an `Err` that no op
+    /// was refused for takes nothing back.
     ///
     /// There is an example in the documentation of `repliq-crdts`.
     ///
